@@ -1,0 +1,1 @@
+"""The platform's applications; `python -m services` runs them all on this machine."""

@@ -1,0 +1,89 @@
+"""A nats-py connection that never gives up and never prints a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+
+import nats
+from nats.aio.client import Client
+
+from atalaia import log as _log
+
+_log_ = _log.get("broker")
+
+
+async def connect(
+    url: str,
+    *,
+    name: str,
+    on_reconnect: Callable[[], Awaitable[None]] | None = None,
+    pending_bytes: int = 2 * 2**20,
+) -> Client:
+    """Connect, waiting for as long as the broker is away; afterwards reconnect for ever.
+
+    `on_reconnect` runs after each return of the connection. What is published
+    meanwhile waits in a buffer of `pending_bytes`, beyond which nats-py raises
+    `OutboundBufferLimitError`.
+    """
+    client = Client()
+    quiet = _Once(describe(url))
+
+    async def back() -> None:
+        quiet.back()
+        if on_reconnect is not None:
+            await on_reconnect()
+
+    await client.connect(
+        url,
+        name=name,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.25,  # type: ignore[arg-type]  # seconds; fractions work
+        connect_timeout=2,
+        ping_interval=5,
+        max_outstanding_pings=2,
+        pending_size=pending_bytes,
+        error_cb=quiet.error,
+        disconnected_cb=quiet.lost,
+        reconnected_cb=back,
+    )
+    return client
+
+
+async def close(client: Client, *, within_s: float = 2.0) -> None:
+    """Flush what can be flushed, then close; a broker that is away does not hold anyone up."""
+    try:
+        async with asyncio.timeout(within_s):
+            if client.is_connected:
+                await client.flush()
+            await client.close()
+    except (nats.errors.Error, TimeoutError, OSError):
+        _log_.info("closed_without_broker")
+
+
+def describe(url: str) -> str:
+    """Return a server's address without its password, for people to read."""
+    return re.sub(r"//[^@/]*@", "//", url)
+
+
+class _Once:
+    """Says once that the broker is away, and once that it is back."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._away = False
+
+    async def error(self, error: Exception) -> None:
+        if not self._away:
+            self._away = True
+            _log_.warning("broker_error", address=self._address, error=str(error) or type(error).__name__)
+
+    async def lost(self) -> None:
+        if not self._away:
+            self._away = True
+            _log_.warning("broker_away", address=self._address)
+
+    def back(self) -> None:
+        self._away = False
+        _log_.info("broker_back", address=self._address)

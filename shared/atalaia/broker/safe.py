@@ -1,0 +1,65 @@
+"""A FastStream broker that outlives refused credentials and an absent server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from types import TracebackType
+from typing import Any
+
+import nats.errors
+from faststream import AckPolicy
+from faststream.nats import NatsBroker
+
+from atalaia import log as _log
+
+_log_ = _log.get("broker")
+
+
+class SafeNatsBroker(NatsBroker):
+    """Keeps trying after an authorization error on a reconnect, and stops cleanly without a server."""
+
+    def _log_connection_broken(self, error_cb: Any = None) -> Any:
+        inner = super()._log_connection_broken(error_cb)
+
+        async def wrapper(error: Exception) -> None:
+            try:
+                await inner(error)
+            except nats.errors.Error:
+                if self._connection is None:
+                    raise
+                _log_.error("broker_refuses_credentials", error=str(error))
+
+        return wrapper
+
+    async def stop(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_val: BaseException | None = None,
+        exc_tb: TracebackType | None = None,
+    ) -> None:
+        try:
+            async with asyncio.timeout(5):
+                await super().stop(exc_type, exc_val, exc_tb)
+        except (nats.errors.Error, TimeoutError):
+            _log_.info("closed_without_broker")
+            if self._connection is not None:
+                with contextlib.suppress(nats.errors.Error, TimeoutError):
+                    await asyncio.wait_for(self._connection.close(), 2)
+
+
+def faststream_broker(url: str, *, name: str) -> SafeNatsBroker:
+    """Return a broker, not yet connected, with the project's defaults."""
+    logger = logging.getLogger("atalaia.faststream")
+    return SafeNatsBroker(
+        url,
+        name=name,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.25,  # type: ignore[arg-type]  # seconds; fractions work
+        connect_timeout=2,
+        graceful_timeout=5,
+        logger=logger,
+        log_level=logging.DEBUG,
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+    )

@@ -1,0 +1,63 @@
+"""The streams as they should be: created, or brought up to date, any number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import nats.errors
+from nats.js import JetStreamContext
+from nats.js.api import RetentionPolicy, StorageType, StoreCompression, StreamConfig, SubjectTransform
+from nats.js.errors import BadRequestError, NotFoundError
+from nats.js.errors import Error as JetStreamError
+
+from atalaia.errors import Misconfigured, Transient
+from atalaia.events.streams import Stream
+
+_IN_USE_WITH_OTHER_CONFIG = 10058
+
+
+async def ensure_streams(js: JetStreamContext, streams: Iterable[Stream], *, replicas: int = 1) -> None:
+    """Create what is missing and update what differs.
+
+    Raises:
+        Transient: the broker is away or not ready.
+        Misconfigured: the broker refuses the stream for good.
+    """
+    for stream in streams:
+        try:
+            await _ensure(js, stream, replicas)
+        except BadRequestError as error:
+            raise Misconfigured(
+                f"stream {stream.name}: the broker refuses it: {error.description}"
+            ) from error
+        except (JetStreamError, nats.errors.Error, TimeoutError, OSError) as error:
+            raise Transient(f"stream {stream.name}: {error!r}") from error
+
+
+async def _ensure(js: JetStreamContext, stream: Stream, replicas: int) -> None:
+    config = _config(stream, replicas)
+    try:
+        await js.add_stream(config)
+    except BadRequestError as error:
+        if error.err_code != _IN_USE_WITH_OTHER_CONFIG:
+            raise
+        await js.update_stream(config)
+    except NotFoundError:
+        await js.add_stream(config)
+
+
+def _config(stream: Stream, replicas: int) -> StreamConfig:
+    return StreamConfig(
+        name=stream.name,
+        subjects=list(stream.subjects),
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        max_age=stream.max_age_s,
+        max_bytes=stream.max_bytes,
+        max_msgs_per_subject=stream.max_msgs_per_subject,
+        duplicate_window=stream.duplicate_window_s,
+        compression=StoreCompression.S2 if stream.compressed else StoreCompression.NONE,
+        subject_transform=SubjectTransform(*stream.transform) if stream.transform else None,
+        num_replicas=replicas,
+        allow_direct=True,
+    )

@@ -1,0 +1,1 @@
+"""What is said between processes: one model each, the subjects and the streams."""

@@ -1,0 +1,59 @@
+"""The `alerts` event: one transition of one alert."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, FiniteFloat
+
+SEVERITY_HEADER = "atalaia-severity"
+
+
+class Severity(StrEnum):
+    """How bad, rising; compare with `rank`."""
+
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        return list(Severity).index(self)
+
+
+class Transition(StrEnum):
+    """What happened to an alert."""
+
+    FIRED = "fired"
+    SEVERITY_CHANGED = "severity_changed"
+    ACKNOWLEDGED = "acknowledged"
+    WENT_STALE = "went_stale"
+    DATA_RETURNED = "data_returned"
+    RESOLVED = "resolved"
+
+
+class AlertTransition(BaseModel):
+    """One message on `atalaia.alerts.<rule>.<source>`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    alert_id: str
+    transition: Transition
+    at: AwareDatetime
+    rule: str
+    series: str
+    source: str
+    kind: str
+    group: str
+    severity: Severity
+    state: Literal["firing", "resolved"]
+    value: FiniteFloat | None
+    threshold: FiniteFloat | None
+    started_at: AwareDatetime
+    summary: str
+    labels: dict[str, str] = {}
+    resolved_by: str | None = None
+
+    def body(self) -> bytes:
+        return self.model_dump_json(exclude_none=self.resolved_by is None).encode()

@@ -1,0 +1,10 @@
+"""How a moment is written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def iso(at: datetime) -> str:
+    """Return an aware datetime as ISO 8601 in UTC with microseconds and a `Z`."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

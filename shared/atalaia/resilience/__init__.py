@@ -1,0 +1,1 @@
+"""Decisions that keep a caller alive while a dependency is not."""

@@ -1,0 +1,7 @@
+"""One way to start, announce, report and stop a service."""
+
+from atalaia.service.announce import announce
+from atalaia.service.report import Instruments, report
+from atalaia.service.run import Lifecycle, run
+
+__all__ = ["Instruments", "Lifecycle", "announce", "report", "run"]
