@@ -1,0 +1,200 @@
+"""Alerts, positions and leases in Postgres."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from atalaia.database import Connection, Pool
+from atalaia.events.alerts import Severity
+from atalaia.events.instants import iso
+from atalaia.events.subjects import alerts_subject
+from services.alerting.domain.alert import Alert, Change, Key, State
+from services.alerting.ports import Lease, LeaseLost, Position
+
+LEASE_S = 10
+EVENTS = "events"
+
+_ACQUIRE = """
+UPDATE partitions SET holder = $1, fence = fence + 1, expires_at = now() + make_interval(secs => $2)
+WHERE partition IN (
+    SELECT partition FROM partitions
+    WHERE holder IS NULL OR holder = $1 OR expires_at < now()
+    ORDER BY partition FOR UPDATE SKIP LOCKED)
+RETURNING partition, fence, stream_created, position, position_at"""
+_MOVE = """
+UPDATE partitions p
+SET stream_created = $3, position = $4, position_at = $5, expires_at = now() + make_interval(secs => $6)
+FROM unnest($1::smallint[], $2::bigint[]) AS held (partition, fence)
+WHERE p.partition = held.partition AND p.fence = held.fence"""
+_RELEASE = """
+UPDATE partitions p SET holder = NULL, expires_at = NULL
+FROM unnest($1::smallint[], $2::bigint[]) AS held (partition, fence)
+WHERE p.partition = held.partition AND p.fence = held.fence"""
+_LOAD = """
+SELECT * FROM alerts WHERE partition = ANY ($1::smallint[]) AND (state <> 'resolved' OR rearm IS NOT NULL)
+ORDER BY alert_id"""
+_UPSERT = """
+INSERT INTO alerts (alert_id, rule, kind, source, "group", series, partition, state, stale, severity, value,
+    threshold, started_at, fired_at, resolved_at, resolved_by, acknowledged_by, acknowledged_at, summary,
+    labels, held_since, last_at, rearm, sequence)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::jsonb,
+    $21::jsonb, $22, $23, $24)
+ON CONFLICT (alert_id) DO UPDATE SET
+    state = excluded.state, stale = excluded.stale, severity = excluded.severity, value = excluded.value, threshold = excluded.threshold, started_at = excluded.started_at,
+    fired_at = excluded.fired_at, resolved_at = excluded.resolved_at, resolved_by = excluded.resolved_by,
+    acknowledged_by = excluded.acknowledged_by, acknowledged_at = excluded.acknowledged_at,
+    summary = excluded.summary, labels = excluded.labels, held_since = excluded.held_since,
+    last_at = excluded.last_at, rearm = excluded.rearm, sequence = excluded.sequence"""
+_TRANSITION = """
+INSERT INTO alert_transitions (alert_id, sequence, at, transition, event, note)
+VALUES ($1, $2, $3, $4, $5::jsonb, $6)"""
+_OUTBOX = """
+INSERT INTO outbox (alert_id, sequence, channel, subject, severity, at, body)
+VALUES ($1, $2, $3, $4, $5, $6, $7)"""
+
+
+class PostgresStore:
+    """The store of one holder."""
+
+    def __init__(self, pool: Pool, holder: str) -> None:
+        self._pool = pool
+        self._holder = holder
+
+    async def acquire(self) -> list[Lease]:
+        async with self._pool.transaction() as connection:
+            rows = await connection.fetch(_ACQUIRE, self._holder, LEASE_S)
+        return [
+            Lease(
+                row["partition"],
+                row["fence"],
+                Position(row["stream_created"], row["position"], row["position_at"]),
+            )
+            for row in rows
+        ]
+
+    async def release(self, fences: Mapping[int, int]) -> None:
+        """Hand the partitions back at a clean stop."""
+        async with self._pool.session() as connection:
+            await connection.execute(_RELEASE, list(fences), list(fences.values()))
+
+    async def load(self, partitions: Sequence[int]) -> list[Alert]:
+        async with self._pool.session() as connection:
+            return [_alert(row) for row in await connection.fetch(_LOAD, list(partitions))]
+
+    async def known_state(self, alert_id: str) -> str | None:
+        async with self._pool.session() as connection:
+            state: str | None = await connection.fetchval(
+                "SELECT state FROM alerts WHERE alert_id = $1", alert_id
+            )
+            return state
+
+    async def commit(self, fences: Mapping[int, int], position: Position, changes: Iterable[Change]) -> None:
+        listed = list(changes)
+        async with self._pool.transaction() as connection:
+            moved = await connection.execute(
+                _MOVE,
+                list(fences),
+                list(fences.values()),
+                position.stream_created,
+                position.sequence,
+                position.stored_at,
+                LEASE_S,
+            )
+            if moved != f"UPDATE {len(fences)}":
+                raise LeaseLost("another replica holds the partitions")
+            if listed:
+                await _write(connection, listed)
+
+
+async def _write(connection: Connection, changes: list[Change]) -> None:
+    last = {change.alert.alert_id: change for change in changes}
+    withdrawn = [one.alert.alert_id for one in last.values() if one.withdrawn]
+    if withdrawn:
+        await connection.execute("DELETE FROM alerts WHERE alert_id = ANY ($1::text[])", withdrawn)
+    kept = [one.alert for one in last.values() if not one.withdrawn]
+    # what ended before what begins: one alert of a series is active at a time
+    kept.sort(key=lambda alert: alert.state is not State.RESOLVED)
+    if kept:
+        await connection.executemany(_UPSERT, [_row(alert) for alert in kept])
+    announced = [change for change in changes if change.transition is not None]
+    if announced:
+        await connection.executemany(_TRANSITION, [_transition_row(change) for change in announced])
+        await connection.executemany(_OUTBOX, [_outbox_row(change) for change in announced])
+
+
+def _transition_row(change: Change) -> tuple[Any, ...]:
+    alert, body = change.alert, change.event().body().decode()
+    return (alert.alert_id, alert.sequence, change.at, str(change.transition), body, change.note)
+
+
+def _outbox_row(change: Change) -> tuple[Any, ...]:
+    alert = change.alert
+    subject = alerts_subject(alert.key.rule, alert.key.source)
+    body = change.event().body().decode()
+    return (alert.alert_id, alert.sequence, EVENTS, subject, str(alert.severity), change.at, body)
+
+
+def _row(alert: Alert) -> tuple[Any, ...]:
+    key = alert.key
+    return (
+        alert.alert_id,
+        key.rule,
+        key.kind,
+        key.source,
+        alert.group,
+        key.series,
+        alert.partition,
+        alert.state.value,
+        alert.stale,
+        alert.severity,
+        alert.value,
+        alert.threshold,
+        alert.started_at,
+        alert.fired_at,
+        alert.resolved_at,
+        alert.resolved_by,
+        alert.acknowledged_by,
+        alert.acknowledged_at,
+        alert.summary,
+        json.dumps(alert.labels),
+        json.dumps({severity.value: iso(since) for severity, since in alert.held_since.items()}),
+        alert.last_at,
+        alert.rearm,
+        alert.sequence,
+    )
+
+
+def _alert(row: asyncpg.Record) -> Alert:
+    held = json.loads(row["held_since"])
+    return Alert(
+        alert_id=row["alert_id"],
+        key=Key(row["rule"], row["kind"], row["source"], row["series"]),
+        group=row["group"],
+        partition=row["partition"],
+        state=State(row["state"]),
+        started_at=row["started_at"],
+        last_at=row["last_at"],
+        stale=row["stale"],
+        severity=_severity(row["severity"]),
+        value=row["value"],
+        threshold=row["threshold"],
+        fired_at=row["fired_at"],
+        resolved_at=row["resolved_at"],
+        resolved_by=row["resolved_by"],
+        acknowledged_by=row["acknowledged_by"],
+        acknowledged_at=row["acknowledged_at"],
+        summary=row["summary"],
+        labels=json.loads(row["labels"]),
+        held_since={Severity(name): datetime.fromisoformat(since) for name, since in held.items()},
+        rearm=_severity(row["rearm"]),
+        sequence=row["sequence"],
+    )
+
+
+def _severity(name: str | None) -> Severity | None:
+    return Severity(name) if name else None

@@ -1,0 +1,62 @@
+"""The metrics stream, as judging reads it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+
+from atalaia.broker.direct import newest
+from atalaia.broker.pull import Reader, Stored
+from atalaia.errors import Transient
+from atalaia.events.streams import METRICS_STREAM
+from atalaia.events.subjects import METRICS_PREFIX, PARTITIONS
+
+
+class MetricsStream:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def created(self) -> tuple[datetime, int, int]:
+        try:
+            info = await self._client.jetstream(timeout=5).stream_info(METRICS_STREAM)
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+            raise Transient(f"{METRICS_STREAM}: {error!r}") from error
+        if info.created is None:
+            raise Transient(f"{METRICS_STREAM}: the broker does not say when it was made")
+        created = info.created if isinstance(info.created, datetime) else datetime.fromisoformat(info.created)
+        return created.astimezone(UTC), info.state.first_seq, info.state.last_seq
+
+    async def newest(self, partition: int, up_to: int) -> list[Stored]:
+        return await newest(
+            self._client, METRICS_STREAM, [f"{METRICS_PREFIX}.*.*.*.{partition}"], up_to=up_to
+        )
+
+    async def between(self, since: datetime, up_to: int, partitions: list[int]) -> list[Stored]:
+        reader = await Reader.open(
+            self._client, METRICS_STREAM, subjects=filters(partitions), from_time=since
+        )
+        found: list[Stored] = []
+        try:
+            while not reader.caught_up or not found:
+                arrived = await reader.more(1.0)
+                found += [stored for stored in arrived if stored.sequence <= up_to]
+                if not arrived or arrived[-1].sequence >= up_to:
+                    break
+        finally:
+            await reader.close()
+        return found
+
+    async def read(self, from_sequence: int, partitions: list[int]) -> Reader:
+        return await Reader.open(
+            self._client, METRICS_STREAM, subjects=filters(partitions), from_sequence=max(1, from_sequence)
+        )
+
+
+def filters(partitions: list[int]) -> list[str]:
+    """Return the subjects of some partitions; of all, in one."""
+    if len(partitions) == PARTITIONS:
+        return [f"{METRICS_PREFIX}.>"]
+    return [f"{METRICS_PREFIX}.*.*.*.{partition}" for partition in partitions]

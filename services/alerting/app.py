@@ -1,0 +1,153 @@
+"""Alerting, wired."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+
+from nats.aio.client import Client
+from ulid import ULID
+
+from atalaia import broker
+from atalaia import log as _log
+from atalaia.broker.safe import faststream_broker
+from atalaia.clock import SystemClock
+from atalaia.database import Pool, migrate
+from atalaia.errors import Misconfigured, Transient
+from atalaia.events.streams import streams
+from atalaia.resilience.retry import until_done
+from atalaia.service import Instruments, Lifecycle, announce, report
+from services.alerting.adapters.deadletters import StreamDeadLetters
+from services.alerting.adapters.outbox import Outbox
+from services.alerting.adapters.store import PostgresStore
+from services.alerting.adapters.stream import MetricsStream
+from services.alerting.handlers.judging import Judging
+from services.alerting.handlers.requests import Requests
+from services.alerting.settings import AlertingSettings, read_rules
+
+_log_ = _log.get("alerting")
+MIGRATIONS = Path(__file__).with_name("adapters") / "migrations"
+STREAMS_CHECKED_EVERY_S = 5.0
+
+
+async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
+    rules = read_rules(settings)  # before anything else: a wrong file stops the start
+    clock, instruments = SystemClock(), Instruments()
+    async with AsyncExitStack() as stack:
+        client = await broker.connect(settings.nats_url, name="alerting")
+        stack.push_async_callback(broker.close, client)
+        pool = Pool(settings.database_url, kept=4, application="atalaia-alerting")
+        stack.push_async_callback(pool.close)
+        instruments.observe(pool.metrics)
+        store = PostgresStore(pool, settings.instance)
+        outbox = Outbox(pool, client, settings.instance)
+        judging = Judging(
+            store=store,
+            stream=MetricsStream(client),
+            dead=StreamDeadLetters(client),
+            clock=clock,
+            rules=rules,
+            new_id=_ulid,
+            announce=outbox.wake,
+            instruments=instruments,
+            started=lifecycle.ready,
+        )
+        requests = faststream_broker(settings.nats_url, name="alerting-requests")
+        Requests(judging, store).register(requests)
+
+        async def work() -> None:
+            await until_done(lambda: migrate(settings.database_url, MIGRATIONS), on_failure=_waiting)
+            async with asyncio.TaskGroup() as inner:
+                inner.create_task(judging.run())
+                inner.create_task(outbox.run())
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(_keep_streams(client, settings)),
+                group.create_task(work()),
+                group.create_task(_reload(settings, lifecycle, judging)),
+                group.create_task(_tell(lifecycle, judging)),
+            ]
+            group.create_task(
+                announce(client, lifecycle, clock, service="alerting", instance=settings.instance)
+            )
+            group.create_task(
+                report(
+                    client.jetstream(),
+                    lifecycle,
+                    clock,
+                    instruments,
+                    service="alerting",
+                    instance=settings.instance,
+                    interval_s=settings.self_metrics_interval_s,
+                )
+            )
+            await requests.start()
+            stack.push_async_callback(requests.stop)
+            await lifecycle.stopping.wait()
+            fences = dict(judging.fences)
+            lifecycle.ready.set()  # whoever waits for it may stop, too
+            for task in tasks:
+                task.cancel()
+            await _hand_back(store, fences)
+
+
+async def _hand_back(store: PostgresStore, fences: dict[int, int]) -> None:
+    try:
+        if fences:
+            await asyncio.wait_for(store.release(fences), 2)
+    except (Transient, TimeoutError):
+        _log_.info("leases_expire_by_themselves")
+
+
+async def _keep_streams(client: Client, settings: AlertingSettings) -> None:
+    """Create the streams, and again when somebody deleted them."""
+    while True:
+        most = settings.alerting_metrics_max_bytes
+        wanted = streams(metrics_max_bytes=min(most, _disk_allows()), history=settings.alerting_history)
+        try:
+            await broker.ensure_streams(
+                client.jetstream(timeout=5), wanted, replicas=settings.alerting_stream_replicas
+            )
+        except (Transient, Misconfigured) as error:
+            _log_.warning("streams_not_ensured", error=str(error))
+            await asyncio.sleep(0.5)
+            continue
+        await asyncio.sleep(STREAMS_CHECKED_EVERY_S)
+
+
+def _disk_allows() -> int:
+    return shutil.disk_usage("/").total // 4
+
+
+async def _reload(settings: AlertingSettings, lifecycle: Lifecycle, judging: Judging) -> None:
+    """Read the rules again on SIGHUP; wrong ones change nothing but what is said."""
+    while True:
+        await lifecycle.reloads.wait()
+        lifecycle.reloads.clear()
+        try:
+            judging.reload(read_rules(settings))
+        except Misconfigured as error:
+            _log_.error("rules_not_reloaded", error=str(error))
+            judging.rules_trouble = f"rules not reloaded, the old ones hold: {error}"
+        else:
+            _log_.info("rules_reloaded")
+            judging.rules_trouble = ""
+
+
+async def _tell(lifecycle: Lifecycle, judging: Judging) -> None:
+    while True:
+        lifecycle.detail = "; ".join(filter(None, (judging.trouble, judging.rules_trouble)))
+        await asyncio.sleep(0.5)
+
+
+def _waiting(error: Transient, attempt: int) -> None:
+    if attempt == 1:
+        _log_.warning("waiting_for_database", error=str(error))
+
+
+def _ulid(at: datetime) -> str:
+    return str(ULID.from_datetime(at))

@@ -1,0 +1,86 @@
+"""An alert, and what may happen to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from atalaia.events.alerts import AlertTransition, Severity, Transition
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The identity of an alert. By group: `source` is the group, `series` the metric."""
+
+    rule: str
+    kind: str
+    source: str
+    series: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert as it is stored. `rearm`: resolved by hand at this severity, and no good value since."""
+
+    alert_id: str
+    key: Key
+    group: str
+    partition: int
+    state: State
+    started_at: datetime
+    last_at: datetime
+    stale: bool = False
+    severity: Severity | None = None
+    value: float | None = None
+    threshold: float | None = None
+    fired_at: datetime | None = None
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    summary: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    held_since: dict[Severity, datetime] = field(default_factory=dict)
+    rearm: Severity | None = None
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to store and, with a transition, to announce. `withdrawn`: it never fired, forget it."""
+
+    alert: Alert
+    at: datetime
+    transition: Transition | None = None
+    withdrawn: bool = False
+    note: str | None = None
+
+    def event(self) -> AlertTransition:
+        """Return what is said of the transition."""
+        alert = self.alert
+        assert self.transition is not None and alert.severity is not None
+        return AlertTransition(
+            alert_id=alert.alert_id,
+            transition=self.transition,
+            at=self.at,
+            rule=alert.key.rule,
+            series=alert.key.series,
+            source=alert.key.source,
+            kind=alert.key.kind,
+            group=alert.group,
+            severity=alert.severity,
+            state="resolved" if alert.state is State.RESOLVED else "firing",
+            value=alert.value,
+            threshold=alert.threshold,
+            started_at=alert.started_at,
+            summary=alert.summary,
+            labels=alert.labels,
+            resolved_by=alert.resolved_by,
+        )

@@ -1,0 +1,224 @@
+"""The life of one alert, decided value by value.
+
+            breach                    breached for `for`
+    quiet ──────────► pending ──────────────────────────► firing ◄──┐ severity rises and falls
+      ▲                  │ not beyond the lowest            │  │    │ within one alert
+      │                  │ threshold, or a gap              │  └────┘
+      │◄─────────────────┘                                  │      silence ⇄ data: stale and back
+      │◄────────────────────────────────────────────────────┘
+        resolved: a good value, a person, the source leaves, the rule is removed
+
+After a person resolved a bad value the series is *disarmed*: it fires again only after one
+good value, or at a higher severity than the one resolved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from atalaia.events.alerts import Severity, Transition
+from services.alerting.domain.alert import Alert, Change, Key, State
+from services.alerting.domain.rules import Rule
+from services.alerting.domain.summary import summary
+
+NewId = Callable[[datetime], str]
+
+
+@dataclass(slots=True)
+class Track:
+    """One series under one rule. `alert` is pending or firing; `disarmed` the one resolved by hand."""
+
+    rule: Rule
+    key: Key
+    group: str
+    partition: int
+    alert: Alert | None = None
+    disarmed: Alert | None = None
+    last_at: datetime | None = None
+
+    @property
+    def idle(self) -> bool:
+        return self.alert is None and self.disarmed is None
+
+
+def observe(track: Track, value: float, at: datetime, *, gap: timedelta, new_id: NewId) -> list[Change]:
+    """Judge one value, later than the last one. More than `gap` since then starts what is pending anew."""
+    rule = track.rule
+    breached = rule.breached(value)
+    changes: list[Change] = []
+    if track.disarmed is not None:
+        changes += _rearm(track, value, breached, at)
+    if track.alert is None:
+        if breached and track.disarmed is None:
+            changes += _begin(track, value, breached, at, new_id)
+    elif track.alert.state is State.PENDING:
+        changes += _pending(track, track.alert, value, breached, at, gap)
+    else:
+        changes += _firing(track, track.alert, value, breached, at, gap)
+    track.last_at = at
+    return changes
+
+
+def went_stale(track: Track, at: datetime) -> list[Change]:
+    """Say that nothing is heard; a pending alert waits."""
+    alert = track.alert
+    if alert is None or alert.state is not State.FIRING or alert.stale:
+        return []
+    return [_announce(track, replace(alert, stale=True), Transition.WENT_STALE, at)]
+
+
+def end(track: Track, by: str, at: datetime, *, note: str | None = None) -> list[Change]:
+    """Resolve what fires, withdraw what is pending, forget what was disarmed."""
+    changes = []
+    if track.disarmed is not None:
+        changes.append(Change(replace(track.disarmed, rearm=None), at))
+        track.disarmed = None
+    alert = track.alert
+    if alert is not None and alert.state is State.PENDING:
+        track.alert = None
+        changes.append(Change(alert, at, withdrawn=True))
+    elif alert is not None:
+        changes.append(_resolve(track, alert, by, at, note=note))
+    return changes
+
+
+def resolve_by_hand(track: Track, alert: Alert, by: str, at: datetime, *, note: str | None) -> Change:
+    """Resolve a firing alert whose last value is bad: it is disarmed until a good one."""
+    assert alert.severity is not None
+    change = _resolve(track, replace(alert, rearm=alert.severity), by, at, note=note)
+    track.disarmed = change.alert
+    return change
+
+
+def _begin(track: Track, value: float, breached: list[Severity], at: datetime, new_id: NewId) -> list[Change]:
+    alert = Alert(
+        alert_id=new_id(at),
+        key=track.key,
+        group=track.group,
+        partition=track.partition,
+        state=State.PENDING,
+        started_at=at,
+        last_at=at,
+        value=value,
+        threshold=track.rule.thresholds[0][1],
+        labels=dict(track.rule.labels),
+        held_since=dict.fromkeys(breached, at),
+    )
+    track.alert = alert
+    return _fire_if_held(track, alert, at) or [Change(alert, at)]
+
+
+def _pending(
+    track: Track, alert: Alert, value: float, breached: list[Severity], at: datetime, gap: timedelta
+) -> list[Change]:
+    if not breached:
+        track.alert = None
+        return [Change(alert, at, withdrawn=True)]
+    anew = track.last_at is None or at - track.last_at > gap
+    held = dict.fromkeys(breached, at) if anew else _still_held(alert, breached, at)
+    after = replace(
+        alert,
+        value=value,
+        last_at=at,
+        held_since=held,
+        started_at=at if anew else alert.started_at,
+    )
+    track.alert = after
+    fired = _fire_if_held(track, after, at)
+    if fired:
+        return fired
+    return [Change(after, at)] if held != alert.held_since else []
+
+
+def _fire_if_held(track: Track, alert: Alert, at: datetime) -> list[Change]:
+    severity = _highest_held(track.rule, alert, at)
+    if severity is None:
+        return []
+    firing = replace(alert, state=State.FIRING, fired_at=at)
+    return [_announce(track, _at_severity(track, firing, severity), Transition.FIRED, at)]
+
+
+def _firing(
+    track: Track, alert: Alert, value: float, breached: list[Severity], at: datetime, gap: timedelta
+) -> list[Change]:
+    assert alert.severity is not None
+    rule = track.rule
+    changes = []
+    fresh = replace(alert, value=value, last_at=at, stale=False)
+    if alert.stale:
+        changes.append(_announce(track, fresh, Transition.DATA_RETURNED, at))
+        fresh = changes[-1].alert
+    if rule.good(value):
+        return [*changes, _resolve(track, fresh, "recovery", at)]
+    held = _still_held(alert, breached, at)
+    if track.last_at is not None and at - track.last_at > gap:
+        held = {one: at if one.rank > alert.severity.rank else since for one, since in held.items()}
+    fresh = replace(fresh, held_since=held)
+    entered = [
+        one for one, _ in rule.thresholds if one.rank <= alert.severity.rank and not rule.left(one, value)
+    ]
+    candidates = [*entered, *filter(None, [_highest_held(rule, fresh, at)])]
+    severity = max(candidates, key=lambda one: one.rank, default=alert.severity)
+    track.alert = fresh
+    if severity is not alert.severity:
+        moved = _at_severity(track, fresh, severity)
+        return [*changes, _announce(track, moved, Transition.SEVERITY_CHANGED, at)]
+    if changes or held != alert.held_since:
+        changes.append(Change(fresh, at))
+    return changes
+
+
+def _rearm(track: Track, value: float, breached: list[Severity], at: datetime) -> list[Change]:
+    assert track.disarmed is not None and track.disarmed.rearm is not None
+    worse = bool(breached) and breached[-1].rank > track.disarmed.rearm.rank
+    if not worse and not track.rule.good(value):
+        return []
+    armed = replace(track.disarmed, rearm=None)
+    track.disarmed = None
+    return [Change(armed, at)]
+
+
+def _still_held(alert: Alert, breached: list[Severity], at: datetime) -> dict[Severity, datetime]:
+    return {severity: alert.held_since.get(severity, at) for severity in breached}
+
+
+def _highest_held(rule: Rule, alert: Alert, at: datetime) -> Severity | None:
+    hold_for = timedelta(seconds=rule.for_s)
+    held = [severity for severity, since in alert.held_since.items() if at - since >= hold_for]
+    return max(held, key=lambda severity: severity.rank, default=None)
+
+
+def _at_severity(track: Track, alert: Alert, severity: Severity) -> Alert:
+    assert alert.value is not None
+    return replace(
+        alert,
+        severity=severity,
+        threshold=track.rule.threshold(severity),
+        summary=summary(
+            track.rule,
+            source=track.key.source,
+            kind=track.key.kind,
+            group=track.group,
+            series=track.key.series,
+            severity=severity,
+            value=alert.value,
+        ),
+    )
+
+
+def _resolve(track: Track, alert: Alert, by: str, at: datetime, *, note: str | None = None) -> Change:
+    resolved = replace(
+        alert, state=State.RESOLVED, stale=False, resolved_at=at, resolved_by=by, held_since={}
+    )
+    change = _announce(track, resolved, Transition.RESOLVED, at, note=note)
+    track.alert = None
+    return change
+
+
+def _announce(
+    track: Track, alert: Alert, transition: Transition, at: datetime, *, note: str | None = None
+) -> Change:
+    track.alert = replace(alert, sequence=alert.sequence + 1)
+    return Change(track.alert, at, transition, note=note)

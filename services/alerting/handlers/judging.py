@@ -1,0 +1,284 @@
+"""Judging: one session after another, each built from what Postgres says is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
+
+from atalaia import log as _log
+from atalaia.broker.pull import Reader, Stored
+from atalaia.clock import Clock
+from atalaia.errors import Conflict, Invalid, NotFound, Transient
+from atalaia.events.metrics import MetricsBatch
+from atalaia.service import Instruments
+from services.alerting.domain.alert import Change
+from services.alerting.domain.judge import Judge
+from services.alerting.domain.rules import Rules
+from services.alerting.handlers.reading import BatchReader, partition_in
+from services.alerting.ports import DeadLetters, Lease, Position, Store
+
+_log_ = _log.get("judging")
+COMMIT_EVERY_S = 1.0
+Give = Callable[[MetricsBatch, datetime, int], None]
+WAIT_S = 0.25
+STANDBY_S = 2.0
+
+
+class Stream(Protocol):
+    """The metrics stream."""
+
+    async def created(self) -> tuple[datetime, int, int]:
+        """Return (when the stream was made, its first sequence, its last sequence)."""
+
+    async def newest(self, partition: int, up_to: int) -> list[Stored]:
+        """Return the newest message of each subject of a partition, at or before a sequence."""
+
+    async def between(self, since: datetime, up_to: int, partitions: list[int]) -> list[Stored]:
+        """Return the messages from a time on, up to a sequence."""
+
+    async def read(self, from_sequence: int, partitions: list[int]) -> Reader: ...
+
+
+class Resolve(NamedTuple):
+    """A person's request."""
+
+    alert_id: str
+    by: str
+    note: str | None
+    done: asyncio.Future[None]
+
+
+@dataclass
+class Session:
+    """What one replica holds from one failure to the next."""
+
+    judge: Judge
+    reader: BatchReader
+    fences: dict[int, int]
+    positions: dict[int, int]
+    created: datetime
+    position: Position
+    changes: list[Change] = field(default_factory=list)
+    committed_s: float = 0.0
+    moved: bool = False
+
+
+class Judging:
+    """Owns the judge. Requests and reloads are taken in between messages, by the same task."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        stream: Stream,
+        dead: DeadLetters,
+        clock: Clock,
+        rules: Rules,
+        new_id: Callable[[datetime], str],
+        announce: Callable[[], None],
+        instruments: Instruments,
+        started: asyncio.Event,
+    ) -> None:
+        self._store, self._stream, self._dead = store, stream, dead
+        self._clock = clock
+        self._rules = rules
+        self._new_id = new_id
+        self._announce = announce
+        self._instruments = instruments
+        self._started = started
+        self._requests: list[Resolve] = []
+        self._new_rules: Rules | None = None
+        self._wake = asyncio.Event()
+        self.trouble = ""
+        self.rules_trouble = ""
+        self.fences: dict[int, int] = {}
+
+    async def run(self) -> None:
+        """Judge for ever. What fails ends the session; the next one starts from what is committed."""
+        while True:
+            try:
+                await self._session()
+            except Transient as error:
+                if not self.trouble:
+                    _log_.warning("judging_interrupted", error=str(error))
+                self.trouble = str(error)
+                self._refuse_requests(error)
+                await asyncio.sleep(0.5)
+
+    async def resolve(self, alert_id: str, by: str, note: str | None) -> None:
+        """Resolve an alert by hand; return once that is committed.
+
+        Raises:
+            NotFound: there is no such alert. Conflict: it does not fire.
+            Transient: judging is interrupted.
+        """
+        if self.trouble:
+            raise Transient(self.trouble)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._requests.append(Resolve(alert_id, by, note, done))
+        self._wake.set()
+        await done
+
+    def reload(self, rules: Rules) -> None:
+        """Judge by other rules from the next message on."""
+        self._new_rules = rules
+        self._wake.set()
+
+    async def _session(self) -> None:
+        leases = await self._store.acquire()
+        if not leases:
+            self._started.set()
+            await asyncio.sleep(STANDBY_S)
+            return
+        session = await self._restored(leases)
+        self.fences = session.fences
+        reading = await self._stream.read(min(session.positions.values()) + 1, list(session.fences))
+        reading.arrived = self._wake  # one event for messages, requests and reloads
+        self._wake.set()
+        try:
+            await self._commit(session)
+            if self.trouble:
+                _log_.info("judging_resumed")
+                self.trouble = ""
+            self._started.set()
+            await self._judge(session, reading)
+        finally:
+            self.fences = {}
+            await reading.close()
+
+    async def _restored(self, leases: list[Lease]) -> Session:
+        created, first, last = await self._stream.created()
+        positions = {}
+        since: datetime | None = None
+        for lease in leases:
+            same = lease.position.stream_created == created and lease.position.sequence <= last
+            positions[lease.partition] = lease.position.sequence if same else 0
+            if same and lease.position.stored_at is not None:
+                since = max(since or lease.position.stored_at, lease.position.stored_at)
+        judge = Judge(self._rules, self._new_id)
+        session = Session(
+            judge,
+            BatchReader(),
+            {lease.partition: lease.fence for lease in leases},
+            positions,
+            created,
+            Position(created, min(positions.values()), since),
+        )
+        judge.restore(await self._store.load(list(positions)))
+        if since is not None:
+            await self._replay(session, since)
+        session.changes += judge.reload(self._rules, self._clock.now())
+        lost = first - 1 - session.position.sequence
+        if session.position.sequence and lost > 0:
+            self._instruments.add("atalaia.alerting.unjudged_messages", lost)
+        return session
+
+    async def _replay(self, session: Session, since: datetime) -> None:
+        """Bring windows and last values back as they were at the position, in silence."""
+        judge, positions = session.judge, session.positions
+        # first who is there: the replay needs members and layouts
+        for partition, position in positions.items():
+            if position:
+                for stored in await self._stream.newest(partition, position):
+                    self._again(session, stored, judge.seed)
+        if judge.longest_window_s:
+            start = since - timedelta(seconds=judge.longest_window_s)
+            for stored in await self._stream.between(start, max(positions.values()), list(positions)):
+                if stored.sequence <= positions.get(partition_in(stored.subject), 0):
+                    self._again(session, stored, judge.replay)
+
+    def _again(self, session: Session, stored: Stored, give: Give) -> None:
+        try:
+            batch = session.reader.read(stored.subject, stored.body, stored.stored_at)
+        except Invalid:
+            return  # it was buried when it came
+        give(batch, stored.stored_at, partition_in(stored.subject))
+
+    async def _judge(self, session: Session, reading: Reader) -> None:
+        listened_at_s = self._clock.monotonic_s()
+        session.committed_s = listened_at_s
+        while True:
+            if not self._requests and self._new_rules is None:
+                await _soon(self._wake.wait(), WAIT_S)
+            messages = reading.take()
+            for stored in messages:
+                await self._one(session, stored)
+            requests = self._apply(session)
+            now_s = self._clock.monotonic_s()
+            elapsed_s, listened_at_s = now_s - listened_at_s, now_s
+            if reading.caught_up and elapsed_s < 5 * WAIT_S:
+                session.changes += session.judge.tick(timedelta(seconds=elapsed_s), self._clock.now())
+            # the lease is renewed by each commit, so an idle judge commits, too
+            if session.changes or now_s - session.committed_s >= COMMIT_EVERY_S:
+                await self._commit(session)
+                session.committed_s = now_s
+            for request in requests:
+                if not request.done.done():
+                    request.done.set_result(None)
+
+    async def _one(self, session: Session, stored: Stored) -> None:
+        partition = partition_in(stored.subject)
+        if stored.sequence <= session.positions.get(partition, 0):
+            return
+        try:
+            batch = session.reader.read(stored.subject, stored.body, stored.stored_at)
+        except Invalid as error:
+            await self._dead.bury(stored.subject, stored.body, sequence=stored.sequence, reason=str(error))
+            self._instruments.add("atalaia.alerting.dead_letters")
+        else:
+            session.changes += session.judge.observe(batch, stored.stored_at, partition)
+        session.position = Position(session.created, stored.sequence, stored.stored_at)
+
+    def _apply(self, session: Session) -> list[Resolve]:
+        """Do what people asked for; return the requests that a commit is to answer."""
+        if self._new_rules is not None:
+            self._rules, self._new_rules = self._new_rules, None
+            session.changes += session.judge.reload(self._rules, self._clock.now())
+        requests, self._requests = self._requests, []
+        applied = []
+        for request in requests:
+            try:
+                change = session.judge.resolve(request.alert_id, request.by, self._clock.now(), request.note)
+            except NotFound as error:
+                request.done.set_exception(error)
+            else:
+                session.changes.append(change)
+                applied.append(request)
+        return applied
+
+    async def _commit(self, session: Session) -> None:
+        changes, session.changes = session.changes, []
+        await self._store.commit(session.fences, session.position, changes)
+        announced = sum(change.transition is not None for change in changes)
+        if announced:
+            self._instruments.add("atalaia.alerting.transitions", announced)
+            self._announce()
+        for name, count in session.judge.counters.items():
+            self._instruments.counters[f"atalaia.alerting.{name}"] = count
+
+    def _refuse_requests(self, error: Transient) -> None:
+        requests, self._requests = self._requests, []
+        for request in requests:
+            if not request.done.done():
+                request.done.set_exception(Transient(str(error)))
+
+
+async def resolve(judging: Judging, store: Store, alert_id: str, by: str, note: str | None) -> None:
+    """Resolve by hand, and say exactly why where that cannot be."""
+    try:
+        await judging.resolve(alert_id, by, note)
+    except NotFound:
+        state = await store.known_state(alert_id)
+        if state is None:
+            raise
+        raise Conflict(f"alert {alert_id} is {state}, not firing", field="alert_id") from None
+
+
+async def _soon(awaited: Awaitable[object], within_s: float) -> None:
+    try:
+        await asyncio.wait_for(awaited, within_s)
+    except TimeoutError:
+        return

@@ -1,0 +1,46 @@
+"""A stored message becomes a batch, or a reason why it cannot be one."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from atalaia.errors import Invalid
+from atalaia.events.metrics import MetricsBatch, check_series, check_subject, read_batch
+
+AHEAD_AT_MOST = timedelta(seconds=10)
+
+
+class BatchReader:
+    """Checks spelling and subject once for as long as a subject's messages look alike."""
+
+    def __init__(self) -> None:
+        self._layouts: dict[str, tuple[object, ...]] = {}
+
+    def read(self, subject: str, body: bytes, stored_at: datetime) -> MetricsBatch:
+        """Return the batch.
+
+        Raises:
+            Invalid: it is a dead letter; says why.
+        """
+        batch = read_batch(body)
+        if batch.at - stored_at > AHEAD_AT_MOST:
+            raise Invalid(f"at: {batch.at.isoformat()} is ahead of the broker's time", field="at")
+        layout = (
+            batch.kind,
+            batch.group,
+            batch.source,
+            tuple(batch.gauges),
+            tuple(batch.counters),
+            tuple(batch.histograms),
+        )
+        if self._layouts.get(subject) != layout:
+            check_subject(batch, subject)
+            check_series(batch)
+            self._layouts[subject] = layout
+        return batch
+
+
+def partition_in(subject: str) -> int:
+    """Return the partition that the stream appended to a subject; -1 where it did not."""
+    token = subject.rpartition(".")[2]
+    return int(token) if token.isdecimal() else -1

@@ -1,0 +1,56 @@
+"""What judging needs of the world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from atalaia.errors import Transient
+from services.alerting.domain.alert import Alert, Change
+
+
+class LeaseLost(Transient):
+    """Another replica holds the partitions now; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a partition is judged: a sequence of the stream made at `stream_created`; 0: not at all."""
+
+    stream_created: datetime | None
+    sequence: int
+    stored_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to judge a partition, under a fencing number that every write must show."""
+
+    partition: int
+    fence: int
+    position: Position
+
+
+class Store(Protocol):
+    async def acquire(self) -> list[Lease]:
+        """Return leases on every partition that is free, expired, or was this holder's; perhaps none."""
+
+    async def load(self, partitions: Sequence[int]) -> list[Alert]:
+        """Return the alerts that are pending or firing, and those resolved by hand while bad."""
+
+    async def commit(self, fences: Mapping[int, int], position: Position, changes: Iterable[Change]) -> None:
+        """Write changes, their announcements and the position, all or nothing, and renew the leases.
+
+        Raises:
+            LeaseLost: a fence no longer holds.
+        """
+
+    async def known_state(self, alert_id: str) -> str | None:
+        """Return the stored state of an alert; None where there is none."""
+
+
+class DeadLetters(Protocol):
+    async def bury(self, subject: str, body: bytes, *, sequence: int, reason: str) -> None:
+        """Keep what cannot be processed; saying it twice keeps it once."""

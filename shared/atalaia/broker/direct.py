@@ -1,0 +1,65 @@
+"""Single messages of a stream, without a consumer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from atalaia.broker.pull import Stored
+from atalaia.errors import Transient
+
+END = "204"
+NOTHING = "404"
+
+
+async def newest(
+    client: Client, stream: str, subjects: list[str], *, up_to: int | None = None, within_s: float = 5.0
+) -> list[Stored]:
+    """Return the newest message of each matching subject, at or before sequence `up_to`.
+
+    At most 1024 subjects match, a limit of the broker's.
+
+    Raises:
+        Transient: the broker is away or slow, or refuses.
+    """
+    request: dict[str, object] = {"multi_last": subjects, "batch": 1024}
+    if up_to is not None:
+        request["up_to_seq"] = up_to
+    inbox = client.new_inbox()
+    found: list[Stored] = []
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def hear(message: Msg) -> None:
+        headers = message.headers or {}
+        status = headers.get("Status")
+        if status is None:
+            found.append(_stored(message))
+        elif not done.done():
+            if status in (END, NOTHING):
+                done.set_result(None)
+            else:
+                done.set_exception(Transient(f"{stream}: {status} {headers.get('Description', '')}"))
+
+    try:
+        subscription = await client.subscribe(inbox, cb=hear)
+        await client.publish(f"$JS.API.DIRECT.GET.{stream}", json.dumps(request).encode(), reply=inbox)
+        try:
+            await asyncio.wait_for(done, within_s)
+        finally:
+            await subscription.unsubscribe()
+    except (nats.errors.Error, TimeoutError, OSError) as error:
+        raise Transient(f"{stream}: {error!r}") from error
+    return found
+
+
+def _stored(message: Msg) -> Stored:
+    headers = message.headers or {}
+    at = headers["Nats-Time-Stamp"].removesuffix("Z")
+    whole, _, fraction = at.partition(".")
+    stored_at = datetime.fromisoformat(f"{whole}.{fraction[:6]:0<6}").replace(tzinfo=UTC)
+    return Stored(headers["Nats-Subject"], message.data, int(headers["Nats-Sequence"]), stored_at, 0)

@@ -1,0 +1,193 @@
+"""A reader of one stream that hands over what is there at once, and notices when its consumer is gone.
+
+nats-py's own `fetch` waits for its batch to fill; here messages arrive by callback, and
+requests for more overlap, so that a lone message is not delayed and a flood not throttled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from atalaia.errors import Transient
+
+BATCH = 2000
+EXPIRES_S = 30.0
+HEARTBEAT_S = 1.0
+LOST_AFTER_S = 4.0
+INACTIVE_S = 30.0
+
+
+class Stored(NamedTuple):
+    """A message as the stream holds it. `pending`: how many come after it, as far as is known."""
+
+    subject: str
+    body: bytes
+    sequence: int
+    stored_at: datetime
+    pending: int
+
+
+class Reader:
+    """Reads a stream in order through an ephemeral consumer that acknowledges nothing."""
+
+    def __init__(self, client: Client, stream: str, consumer: str, pending: int) -> None:
+        self._client = client
+        self._stream = stream
+        self._consumer = consumer
+        self._waiting: list[Stored] = []
+        self._asked = 0
+        self._subscription: Subscription | None = None
+        self._lost: str | None = None
+        self._heard_s = 0.0
+        self.arrived = asyncio.Event()
+        self.caught_up = pending == 0
+
+    @classmethod
+    async def open(
+        cls,
+        client: Client,
+        stream: str,
+        *,
+        subjects: list[str] | None = None,
+        from_sequence: int | None = None,
+        from_time: datetime | None = None,
+        newest_of_each: bool = False,
+    ) -> Reader:
+        """Start reading: from a sequence, from a time, or with the newest message of each subject.
+
+        Raises:
+            Transient: the broker is away, or there is no such stream yet.
+        """
+        policy = DeliverPolicy.ALL
+        if newest_of_each:
+            policy = DeliverPolicy.LAST_PER_SUBJECT
+        elif from_sequence is not None:
+            policy = DeliverPolicy.BY_START_SEQUENCE
+        elif from_time is not None:
+            policy = DeliverPolicy.BY_START_TIME
+        config = ConsumerConfig(
+            deliver_policy=policy,
+            opt_start_seq=from_sequence if policy is DeliverPolicy.BY_START_SEQUENCE else None,
+            opt_start_time=from_time.astimezone(UTC)
+            if from_time and policy is DeliverPolicy.BY_START_TIME
+            else None,
+            ack_policy=AckPolicy.NONE,
+            filter_subjects=subjects,
+            inactive_threshold=INACTIVE_S,
+            mem_storage=True,
+            num_replicas=1,
+        )
+        if newest_of_each and not subjects:
+            config.filter_subjects = [">"]
+        try:
+            info = await client.jetstream(timeout=5).add_consumer(stream, config)
+            reader = cls(client, stream, info.name, info.num_pending or 0)
+            await reader._begin()
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+            raise Transient(f"reading {stream}: {error!r}") from error
+        return reader
+
+    async def _begin(self) -> None:
+        self._heard_s = asyncio.get_running_loop().time()
+        self._inbox = self._client.new_inbox()
+        self._subscription = await self._client.subscribe(
+            self._inbox, cb=self._hear, pending_msgs_limit=-1, pending_bytes_limit=-1
+        )
+        await self._ask()
+
+    def take(self) -> list[Stored]:
+        """Return what arrived since the last call, perhaps nothing; wait on `arrived` in between.
+
+        Raises:
+            Transient: the consumer or the broker is gone.
+        """
+        now_s = asyncio.get_running_loop().time()
+        if self._lost is None and now_s - self._heard_s > LOST_AFTER_S:
+            self._lost = "nothing heard from the broker"
+        if self._lost is not None:
+            raise Transient(f"reading {self._stream}: {self._lost}")
+        self.arrived.clear()
+        taken, self._waiting = self._waiting, []
+        return taken
+
+    async def more(self, within_s: float) -> list[Stored]:
+        """Return what arrives next, or nothing after `within_s`."""
+        if not self._waiting:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.arrived.wait(), within_s)
+        return self.take()
+
+    async def close(self) -> None:
+        """Stop; the broker forgets the consumer."""
+        if self._subscription is None:
+            return
+        try:
+            async with asyncio.timeout(1):
+                await self._subscription.unsubscribe()
+                await self._client.jetstream(timeout=1).delete_consumer(self._stream, self._consumer)
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError):
+            return  # it goes by itself once it is inactive
+
+    async def _ask(self) -> None:
+        self._asked += BATCH
+        request = {
+            "batch": BATCH,
+            "expires": int(EXPIRES_S * 1e9),
+            "idle_heartbeat": int(HEARTBEAT_S * 1e9),
+        }
+        await self._client.publish(
+            f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}",
+            json.dumps(request).encode(),
+            reply=self._inbox,
+        )
+
+    async def _hear(self, message: Msg) -> None:
+        self._heard_s = asyncio.get_running_loop().time()
+        status = message.headers.get("Status") if message.headers and not message.reply else None
+        if status is not None or not message.reply:
+            await self._on_status(status or "", message)
+            return
+        stored = read_metadata(message)
+        self.caught_up = stored.pending == 0
+        self._waiting.append(stored)
+        self.arrived.set()
+        self._asked -= 1
+        if self._asked <= BATCH // 2:
+            await self._ask()
+
+    async def _on_status(self, status: str, message: Msg) -> None:
+        headers = message.headers or {}
+        if status == "100":
+            return
+        if status in ("404", "408") or (status == "409" and "Max" in headers.get("Description", "")):
+            self._asked = max(0, self._asked - int(headers.get("Nats-Pending-Messages", self._asked)))
+            if self._asked <= BATCH // 2:
+                await self._ask()
+            return
+        self._lost = f"{status} {headers.get('Description', '')}".strip() or "no such consumer"
+        self.arrived.set()
+
+
+def read_metadata(message: Msg) -> Stored:
+    """Return the message with what its reply subject says of it."""
+    parts = message.reply.split(".")
+    shift = 0 if len(parts) == 9 else 2
+    nanoseconds = int(parts[7 + shift])
+    return Stored(
+        message.subject,
+        message.data,
+        int(parts[5 + shift]),
+        datetime.fromtimestamp(nanoseconds / 1e9, UTC),
+        int(parts[8 + shift]),
+    )
