@@ -37,7 +37,9 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
     rules = read_rules(settings)  # before anything else: a wrong file stops the start
     clock, instruments = SystemClock(), Instruments()
     async with AsyncExitStack() as stack:
-        client = await broker.connect(settings.nats_url, name="alerting")
+        client = await lifecycle.unless_stopping(broker.connect(settings.nats_url, name="alerting"))
+        if client is None:
+            return
         stack.push_async_callback(broker.close, client)
         pool = Pool(settings.database_url, kept=4, application="atalaia-alerting")
         stack.push_async_callback(pool.close)
@@ -85,11 +87,10 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
                     interval_s=settings.self_metrics_interval_s,
                 )
             )
-            await requests.start()
+            await lifecycle.unless_stopping(requests.start())
             stack.push_async_callback(requests.stop)
             await lifecycle.stopping.wait()
             fences = dict(judging.fences)
-            lifecycle.ready.set()  # whoever waits for it may stop, too
             for task in tasks:
                 task.cancel()
             await _hand_back(store, fences)

@@ -1,0 +1,1 @@
+"""The collector: psutil in, `atalaia.metrics.host…` out."""

@@ -1,0 +1,1 @@
+"""The load generator: as a service it waits to be asked."""

@@ -45,7 +45,8 @@ INSERT INTO alerts (alert_id, rule, kind, source, "group", series, partition, st
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::jsonb,
     $21::jsonb, $22, $23, $24)
 ON CONFLICT (alert_id) DO UPDATE SET
-    state = excluded.state, stale = excluded.stale, severity = excluded.severity, value = excluded.value, threshold = excluded.threshold, started_at = excluded.started_at,
+    state = excluded.state, stale = excluded.stale, severity = excluded.severity,
+    value = excluded.value, threshold = excluded.threshold, started_at = excluded.started_at,
     fired_at = excluded.fired_at, resolved_at = excluded.resolved_at, resolved_by = excluded.resolved_by,
     acknowledged_by = excluded.acknowledged_by, acknowledged_at = excluded.acknowledged_at,
     summary = excluded.summary, labels = excluded.labels, held_since = excluded.held_since,

@@ -16,8 +16,10 @@ from atalaia.events.streams import Stream
 _IN_USE_WITH_OTHER_CONFIG = 10058
 
 
-async def ensure_streams(js: JetStreamContext, streams: Iterable[Stream], *, replicas: int = 1) -> None:
-    """Create what is missing and update what differs.
+async def ensure_streams(
+    js: JetStreamContext, streams: Iterable[Stream], *, replicas: int = 1, only_missing: bool = False
+) -> None:
+    """Create what is missing and, unless `only_missing`, update what differs.
 
     Raises:
         Transient: the broker is away or not ready.
@@ -25,7 +27,7 @@ async def ensure_streams(js: JetStreamContext, streams: Iterable[Stream], *, rep
     """
     for stream in streams:
         try:
-            await _ensure(js, stream, replicas)
+            await _ensure(js, stream, replicas, only_missing)
         except BadRequestError as error:
             raise Misconfigured(
                 f"stream {stream.name}: the broker refuses it: {error.description}"
@@ -34,14 +36,15 @@ async def ensure_streams(js: JetStreamContext, streams: Iterable[Stream], *, rep
             raise Transient(f"stream {stream.name}: {error!r}") from error
 
 
-async def _ensure(js: JetStreamContext, stream: Stream, replicas: int) -> None:
+async def _ensure(js: JetStreamContext, stream: Stream, replicas: int, only_missing: bool) -> None:
     config = _config(stream, replicas)
     try:
         await js.add_stream(config)
     except BadRequestError as error:
         if error.err_code != _IN_USE_WITH_OTHER_CONFIG:
             raise
-        await js.update_stream(config)
+        if not only_missing:
+            await js.update_stream(config)
     except NotFoundError:
         await js.add_stream(config)
 

@@ -20,7 +20,9 @@ async def announce(
     client: Client, lifecycle: Lifecycle, clock: Clock, *, service: str, instance: str
 ) -> None:
     """Say every two seconds, from `ready` on, that this instance is there; once more when it drains."""
-    await lifecycle.ready.wait()
+    await lifecycle.unless_stopping(lifecycle.ready.wait())
+    if not lifecycle.ready.is_set():
+        return
     started_at = clock.now()
     while True:
         await _say(client, lifecycle, clock.now(), started_at, service, instance)

@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import uvloop
 
@@ -16,6 +16,7 @@ from atalaia.errors import Misconfigured
 from atalaia.settings import Settings, unknown_variables
 
 S = TypeVar("S", bound=Settings)
+T = TypeVar("T")
 EXIT_MISCONFIGURED = 2
 # read by the platform, the tests or another service: known everywhere, though no single service reads them
 PLATFORM_VARIABLES = (
@@ -37,6 +38,17 @@ class Lifecycle:
         self.reloads = asyncio.Event()
         self.ready = asyncio.Event()
         self.detail = ""
+
+    async def unless_stopping(self, awaited: Coroutine[Any, Any, T]) -> T | None:
+        """Return what `awaited` returns, or None, with it cancelled, once the service is to stop."""
+        work = asyncio.ensure_future(awaited)
+        stopping = asyncio.ensure_future(self.stopping.wait())
+        await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if work.done():
+            return work.result()
+        work.cancel()
+        return None
 
     @property
     def status(self) -> str:

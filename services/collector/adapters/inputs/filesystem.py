@@ -1,0 +1,46 @@
+"""File systems that can be written to and fill up."""
+
+from __future__ import annotations
+
+import psutil
+
+from atalaia.events.series import spell
+from services.collector.domain.reading import Reading
+
+# fmt: off
+PSEUDO = frozenset({
+    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devfs", "devpts", "devtmpfs",
+    "efivarfs", "fuse.lxcfs", "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "procfs", "pstore", "ramfs",
+    "rpc_pipefs", "securityfs", "squashfs", "sysfs", "tmpfs", "tracefs",
+})
+# fmt: on
+
+
+class Filesystem:
+    name = "filesystem"
+
+    def read(self) -> Reading:
+        reading = Reading()
+        devices: set[str] = set()
+        # the shortest path first: it stands for what is mounted from the same device again
+        for mount in sorted(psutil.disk_partitions(all=True), key=lambda one: len(one.mountpoint)):
+            real = mount.device.startswith("/") or mount.fstype == "overlay"
+            if mount.fstype in PSEUDO or "ro" in mount.opts.split(",") or mount.device in devices:
+                continue
+            if real or mount.mountpoint == "/":
+                devices.add(mount.device)
+                self._add(reading, mount.mountpoint)
+        return reading
+
+    def _add(self, reading: Reading, path: str) -> None:
+        try:
+            usage = psutil.disk_usage(path)
+        except OSError:
+            return  # unmounted meanwhile, or not ours to look at
+        at = {"system.filesystem.mountpoint": path}
+        # as df: of what an ordinary user may fill
+        reading.gauges[spell("system.filesystem.utilization", at)] = usage.percent / 100.0
+        reading.gauges[spell("system.filesystem.limit", at)] = float(usage.total)
+        for state, value in (("used", usage.used), ("free", usage.free)):
+            series = spell("system.filesystem.usage", at | {"system.filesystem.state": state})
+            reading.gauges[series] = float(value)
