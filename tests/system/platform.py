@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -107,7 +107,7 @@ class Platform:
 
     def kill_tree(self) -> None:
         """SIGKILL everything at once."""
-        for process in (*self.children(), psutil.Process(self.pid)):
+        for process in (psutil.Process(self.pid), *self.children()):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         assert self._process is not None
@@ -138,8 +138,14 @@ class Platform:
         pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
         return {name.removeprefix("export "): value.strip("'\"") for name, value in pairs}
 
-    async def nats(self, url: str = "NATS_URL") -> Client:
-        return await nats.connect(self.urls()[url], max_reconnect_attempts=-1, reconnect_time_wait=1)
+    @contextlib.asynccontextmanager
+    async def nats(self, url: str = "NATS_URL") -> AsyncIterator[Client]:
+        """Lend a connection with the rights of one of the URLs that the platform wrote."""
+        client = await nats.connect(self.urls()[url], max_reconnect_attempts=-1, reconnect_time_wait=1)
+        try:
+            yield client
+        finally:
+            await client.close()
 
 
 def _content(raw: bytes) -> Any:

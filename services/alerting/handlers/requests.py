@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from faststream.nats import NatsBroker
+from faststream.nats import NatsBroker, NatsMessage
 from pydantic import BaseModel, Field, ValidationError
 
 from atalaia.errors import Conflict, NotFound, Transient
@@ -28,10 +28,10 @@ class Requests:
         """Answer on the broker; one replica of several takes each request."""
         broker.subscriber(rpc_subject("alerting", "resolve"), queue="alerting")(self.resolve)
 
-    async def resolve(self, body: bytes) -> str:
+    async def resolve(self, message: NatsMessage) -> str:
         """Return `{"ok": true}`, or `{"error", "detail"}`."""
         try:
-            request = ResolveRequest.model_validate_json(body)
+            request = ResolveRequest.model_validate_json(message.body)
             await resolve(self._judging, self._store, request.alert_id, request.by, request.note)
         except ValidationError as error:
             return _refusal("invalid", str(error.errors(include_url=False)[0]["msg"]))

@@ -20,15 +20,16 @@ async def connect(
     name: str,
     on_reconnect: Callable[[], Awaitable[None]] | None = None,
     pending_bytes: int = 2 * 2**20,
+    client: Client | None = None,
 ) -> Client:
     """Connect, waiting for as long as the broker is away; afterwards reconnect for ever.
 
     `on_reconnect` runs after each return of the connection. What is published
     meanwhile waits in a buffer of `pending_bytes`, beyond which nats-py raises
-    `OutboundBufferLimitError`.
+    `OutboundBufferLimitError`. `client` is one that was handed out before it is connected.
     """
-    client = Client()
-    quiet = _Once(describe(url))
+    client = client or Client()
+    quiet = _Once(client, describe(url))
 
     async def back() -> None:
         quiet.back()
@@ -70,7 +71,8 @@ def describe(url: str) -> str:
 class _Once:
     """Says once that the broker is away, and once that it is back."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, client: Client, address: str) -> None:
+        self._client = client
         self._address = address
         self._away = False
 
@@ -80,7 +82,7 @@ class _Once:
             _log_.warning("broker_error", address=self._address, error=str(error) or type(error).__name__)
 
     async def lost(self) -> None:
-        if not self._away:
+        if not self._away and not self._client.is_closed:
             self._away = True
             _log_.warning("broker_away", address=self._address)
 

@@ -138,7 +138,6 @@ class Pool:
                     self._url,
                     min_size=self._kept,
                     max_size=self._most,
-                    init_size=1,
                     max_queries=2**31,
                     max_inactive_connection_lifetime=60.0,
                     command_timeout=self._statement_timeout_s,

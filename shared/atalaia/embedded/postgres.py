@@ -166,11 +166,12 @@ async def _leftovers_gone(pidfile: Path, *, within_s: float = 8.0) -> None:
     deadline = loop.time() + within_s
     while _postmaster_runs(pidfile) and loop.time() < deadline:
         await asyncio.sleep(0.1)
+    _disown(pidfile)
 
 
 def _postmaster_runs(pidfile: Path) -> bool:
     try:
-        pid = int(pidfile.read_text().split("\n", 1)[0])
+        pid = _pid_in(pidfile)
         os.kill(pid, 0)
     except (OSError, ValueError):
         return False
@@ -178,3 +179,22 @@ def _postmaster_runs(pidfile: Path) -> bool:
         return b"postgres" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return not Path("/proc/self").exists()
+
+
+def _disown(pidfile: Path) -> None:
+    """Let the lock file of a dead postmaster name nobody.
+
+    Postgres believes that any process of that number is the postmaster: one that is
+    dead but not reaped yet, or a stranger. The rest of the file stays, for Postgres
+    looks there whether sessions of the dead one still share its memory.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        pid = _pid_in(pidfile)
+        if not _postmaster_runs(pidfile):
+            text = pidfile.read_text()
+            nobody = Path("/proc/sys/kernel/pid_max").read_text().strip()  # numbers stay below it
+            pidfile.write_text(text.replace(str(pid), nobody, 1))
+
+
+def _pid_in(pidfile: Path) -> int:
+    return int(pidfile.read_text().split("\n", 1)[0])

@@ -1,0 +1,68 @@
+"""Alert and service events, as they are said."""
+
+from __future__ import annotations
+
+import asyncio
+
+from faststream.nats import NatsBroker, NatsMessage
+from pydantic import ValidationError
+
+from atalaia import log as _log
+from atalaia.clock import Clock
+from atalaia.errors import Transient
+from atalaia.events.alerts import AlertTransition
+from atalaia.events.services import ServiceAnnouncement
+from atalaia.events.subjects import ALERTS_PREFIX, SERVICES_PREFIX
+from services.api.domain.active import ActiveAlerts, Known
+from services.api.domain.registry import Registry
+from services.api.ports import AlertReader
+
+_log_ = _log.get("events")
+RECONCILE_EVERY_S = 10.0
+RETRY_S = 1.0
+
+
+class Events:
+    """Keeps the alerts that fire and the service registry up to date."""
+
+    def __init__(self, active: ActiveAlerts, registry: Registry, reader: AlertReader, clock: Clock) -> None:
+        self._active = active
+        self._registry = registry
+        self._reader = reader
+        self._clock = clock
+        self.loaded = asyncio.Event()
+
+    def register(self, broker: NatsBroker) -> None:
+        broker.subscriber(f"{ALERTS_PREFIX}.>")(self.alert)
+        broker.subscriber(f"{SERVICES_PREFIX}.>")(self.announcement)
+
+    async def alert(self, message: NatsMessage) -> None:
+        """Take a transition; one without our id, or not of this form, is somebody else's."""
+        message_id = str(message.headers.get("Nats-Msg-Id", ""))
+        sequence = message_id.rpartition(":")[2]
+        try:
+            transition = AlertTransition.model_validate_json(message.body)
+        except ValidationError:
+            return
+        if sequence.isdigit():
+            self._active.hear(Known(int(sequence), transition))
+
+    async def announcement(self, message: NatsMessage) -> None:
+        try:
+            said = ServiceAnnouncement.model_validate_json(message.body)
+        except ValidationError:
+            return
+        self._registry.hear(said, self._clock.now())
+
+    async def reconcile(self) -> None:
+        """Compare with what is stored, for ever: events may have been missed."""
+        while True:
+            asked_about = self._active.ids()
+            try:
+                stored = await self._reader.firing()
+            except Transient:
+                await asyncio.sleep(RETRY_S)
+                continue
+            self._active.reconcile(stored, asked_about=asked_about)
+            self.loaded.set()
+            await asyncio.sleep(RECONCILE_EVERY_S)

@@ -1,0 +1,118 @@
+"""The metrics stream, followed for ever: newest messages, sums of histograms, hot histories."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+
+from atalaia import log as _log
+from atalaia.broker.pull import Reader, Stored
+from atalaia.clock import Clock
+from atalaia.errors import Invalid, Transient
+from atalaia.events.metrics import MetricsBatch
+from atalaia.events.order import Verdict
+from atalaia.events.streams import METRICS_STREAM
+from atalaia.resilience.backoff import delay_s
+from services.api.adapters.histories import StreamHistories
+from services.api.domain.newest import Newest, Subject, read_valid
+from services.api.domain.openmetrics import Accumulated
+
+_log_ = _log.get("feed")
+LOOK_EVERY_S = 0.25
+FORGET_EVERY_S = 60.0
+
+
+class Feed:
+    """The one owner of `newest` and `sums`. `loaded` is set once everything stored has been seen."""
+
+    def __init__(self, client: Client, newest: Newest, histories: StreamHistories, clock: Clock) -> None:
+        self._client = client
+        self._newest = newest
+        self._histories = histories
+        self._clock = clock
+        self._sums: dict[str, dict[str, Accumulated]] = {}
+        self._created: datetime | None = None
+        self._sequence = 0
+        self.loaded = asyncio.Event()
+        self.keep: frozenset[tuple[str, str]] = frozenset()
+
+    async def run(self) -> None:
+        """Follow the stream; start over where it ended when the broker or the consumer goes away."""
+        failures = 0
+        while True:
+            try:
+                reader = await self._open()
+                failures = 0
+                await self._follow(reader)
+            except Transient as error:
+                failures += 1
+                if failures == 3:
+                    _log_.warning("metrics_not_followed", error=str(error))
+                await asyncio.sleep(delay_s(failures, first_s=0.1, most_s=2.0))
+
+    def sums(self, subject: Subject) -> Iterator[tuple[str, Accumulated]]:
+        """Yield (series, sums) of a subject's histograms."""
+        yield from self._sums.get(subject.name, {}).items()
+
+    async def _open(self) -> Reader:
+        try:
+            info = await self._client.jetstream(timeout=5).stream_info(METRICS_STREAM)
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+            raise Transient(f"{METRICS_STREAM}: {error!r}") from error
+        created = info.created if isinstance(info.created, datetime) else None
+        if created != self._created or info.state.last_seq < self._sequence:
+            self._histories.clear()  # another stream: its sequences say nothing about ours
+            self._created, self._sequence = created, 0
+        if self._sequence == 0:
+            return await Reader.open(self._client, METRICS_STREAM, newest_of_each=True)
+        return await Reader.open(self._client, METRICS_STREAM, from_sequence=self._sequence + 1)
+
+    async def _follow(self, reader: Reader) -> None:
+        heard_s = forgot_s = self._clock.monotonic_s()
+        try:
+            while True:
+                arrived = await reader.more(LOOK_EVERY_S)
+                now_s = self._clock.monotonic_s()
+                if reader.caught_up:
+                    self._newest.listened(now_s - heard_s)
+                heard_s = now_s
+                self._take_all(arrived)
+                if reader.caught_up:
+                    self.loaded.set()
+                if now_s - forgot_s > FORGET_EVERY_S:
+                    forgot_s = now_s
+                    self._newest.forget(self._clock.now(), self.keep)
+                    self._sums = {name: sums for name, sums in self._sums.items() if self._newest.get(name)}
+        finally:
+            await reader.close()
+
+    def _take_all(self, arrived: list[Stored]) -> None:
+        now = self._clock.now()
+        for stored in arrived:
+            self._sequence = stored.sequence
+            age_s = max(0.0, (now - stored.stored_at).total_seconds())
+            verdict = self._newest.take(stored.subject, stored.body, stored.stored_at, age_s=age_s)
+            self._histories.hear(stored)
+            if verdict in (Verdict.NEWER, Verdict.ANEW) and b'"histograms"' in stored.body:
+                self._accumulate(stored)
+
+    def _accumulate(self, stored: Stored) -> None:
+        try:
+            batch = read_valid(stored.body, stored.subject)
+        except Invalid:
+            return
+        sums = self._sums.setdefault(stored.subject, {})
+        for series, delta in batch.histograms.items():
+            known = sums.get(series)
+            if known is None:
+                known = sums[series] = Accumulated(_began(batch))
+            known.histogram.merge(delta.histogram())
+
+
+def _began(batch: MetricsBatch) -> datetime:
+    return (batch.at - timedelta(seconds=batch.interval_s)).astimezone(UTC)

@@ -1,0 +1,82 @@
+"""What the gateway asks of others over the broker."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from pydantic import BaseModel, ValidationError
+
+from atalaia.clock import Clock
+from atalaia.errors import Conflict, Invalid, NotFound, Transient
+from atalaia.events.headers import headers
+from atalaia.events.metrics import MetricsBatch
+from atalaia.events.subjects import metrics_subject, rpc_subject
+
+ANSWER_WITHIN_S = 5.0
+
+
+class _Reply(BaseModel):
+    ok: bool = False
+    error: str = ""
+    detail: str = ""
+
+
+class AlertingRequests:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def resolve(self, alert_id: str, *, by: str, note: str | None) -> None:
+        await self._ask("resolve", {"alert_id": alert_id, "by": by, "note": note})
+
+    async def _ask(self, verb: str, request: dict[str, object]) -> None:
+        if not self._client.is_connected:
+            raise Transient("the broker is away: alerting cannot be asked")
+        subject = rpc_subject("alerting", verb)
+        try:
+            answer = await self._client.request(
+                subject, json.dumps(request).encode(), timeout=ANSWER_WITHIN_S
+            )
+            reply = _Reply.model_validate_json(answer.data)
+        except nats.errors.NoRespondersError as error:
+            raise Transient("no instance of alerting is there to ask") from error
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise Transient(f"alerting did not answer: {error!r}") from error
+        except ValidationError as error:
+            raise Transient("alerting's answer could not be read") from error
+        if not reply.ok:
+            raise _error(reply)
+
+
+def _error(reply: _Reply) -> Exception:
+    match reply.error:
+        case "not_found":
+            return NotFound(reply.detail, field="alert_id")
+        case "conflict":
+            return Conflict(reply.detail, field="alert_id")
+        case "invalid":
+            return Invalid(reply.detail)
+        case _:
+            return Transient(reply.detail)
+
+
+class StreamDepartures:
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def publish_final(
+        self, *, kind: str, group: str, source: str, after: datetime, interval_s: float
+    ) -> None:
+        at = max(self._clock.now(), after.astimezone(UTC) + timedelta(microseconds=1))
+        batch = MetricsBatch(source=source, kind=kind, group=group, at=at, interval_s=interval_s, final=True)
+        about = headers(message_id=batch.message_id, type="metrics", source=source, at=at)
+        try:
+            await self._client.jetstream(timeout=5).publish(
+                metrics_subject(kind, group, source), batch.body(), headers=about
+            )
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+            raise Transient(f"the broker did not take it: {error!r}") from error

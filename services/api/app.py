@@ -1,0 +1,219 @@
+"""The gateway, wired."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from nats.aio.client import Client
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
+
+from atalaia import __version__, broker
+from atalaia.broker.safe import faststream_broker
+from atalaia.cache import Cache
+from atalaia.clock import SystemClock
+from atalaia.database import Pool
+from atalaia.errors import Misconfigured
+from atalaia.service import Instruments, Lifecycle, announce, report
+from services.api.adapters.alerts import PostgresAlerts
+from services.api.adapters.asyncapi import document
+from services.api.adapters.cache import RedisCache
+from services.api.adapters.events import Events
+from services.api.adapters.feed import Feed
+from services.api.adapters.histories import StreamHistories
+from services.api.adapters.loadtests import StreamLoadTests
+from services.api.adapters.machine import describe_machine
+from services.api.adapters.probes import Probes, cache_probe, http_probe, nats_probe, postgres_probe
+from services.api.adapters.requests import AlertingRequests, StreamDepartures
+from services.api.domain.active import ActiveAlerts
+from services.api.domain.newest import Newest
+from services.api.domain.registry import Registry
+from services.api.handlers import problems
+from services.api.handlers.alerts import AlertHandlers
+from services.api.handlers.guard import Guard
+from services.api.handlers.health import HealthHandlers
+from services.api.handlers.metrics import MetricsHandlers
+from services.api.handlers.system import CacheHandlers, LoadTestHandlers, RootHandlers, SystemHandlers
+from services.api.settings import ApiSettings
+
+PREFIX = "/api/v1/monitoring"
+LINKS_EVERY_S = 5.0
+DRAIN_S = 3
+
+
+async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
+    listener = _listen(settings)
+    clock, instruments = SystemClock(), Instruments()
+    async with AsyncExitStack() as stack:
+        client = Client()
+        stack.push_async_callback(broker.close, client)
+        pool = Pool(settings.database_url, kept=4, application="atalaia-api", acquire_timeout_s=3.0)
+        stack.push_async_callback(pool.close)
+        cache = Cache(settings.redis_url or None)
+        stack.push_async_callback(cache.close)
+        instruments.observe(pool.metrics)
+
+        newest, active, registry = Newest(), ActiveAlerts(), Registry(clock.now())
+        histories = StreamHistories(client, settings.api_history_bytes)
+        feed = Feed(client, newest, histories, clock)
+        alerts = PostgresAlerts(pool)
+        events = Events(active, registry, alerts, clock)
+        loadtests = StreamLoadTests(client)
+        probes = _probes(settings, client, pool, cache)
+        health = HealthHandlers(registry, active, probes, clock)
+        metrics = MetricsHandlers(newest, histories, StreamDepartures(client, clock), feed.sums, clock)
+        app = _application(
+            health,
+            metrics,
+            AlertHandlers(alerts, AlertingRequests(client)),
+            CacheHandlers(RedisCache(cache)),
+            SystemHandlers(describe_machine, health.instances, _links(settings)),
+            LoadTestHandlers(loadtests),
+            RootHandlers(feed.loaded, lifecycle.stopping),
+        )
+        hub = faststream_broker(settings.nats_url, name="api-events")
+        events.register(hub)
+        stack.push_async_callback(hub.stop)
+
+        async def say() -> None:
+            await feed.loaded.wait()
+            lifecycle.ready.set()
+
+        async def work() -> None:
+            await broker.connect(settings.nats_url, name="api", client=client)
+            async with asyncio.TaskGroup() as inner:
+                inner.create_task(feed.run())
+                inner.create_task(loadtests.run())
+                inner.create_task(say())
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(work()),
+                group.create_task(hub.start()),
+                group.create_task(events.reconcile()),
+                group.create_task(probes.run()),
+                group.create_task(_keep_alerted(feed, active)),
+            ]
+            web = group.create_task(_serve_http(Guard(app, settings.hosts), listener, lifecycle))
+            group.create_task(announce(client, lifecycle, clock, service="api", instance=settings.instance))
+            group.create_task(
+                report(
+                    client.jetstream(),
+                    lifecycle,
+                    clock,
+                    instruments,
+                    service="api",
+                    instance=settings.instance,
+                    interval_s=settings.self_metrics_interval_s,
+                )
+            )
+            await lifecycle.stopping.wait()
+            await web
+            for task in tasks:
+                task.cancel()
+
+
+def _listen(settings: ApiSettings) -> socket.socket:
+    try:
+        return socket.create_server((settings.api_host, settings.http_port), backlog=1024)
+    except OSError as error:
+        raise Misconfigured(
+            f"ATALAIA_HTTP_PORT is {settings.http_port}: {settings.api_host}:{settings.http_port} "
+            f"cannot be listened on ({error.strerror}); choose another"
+        ) from error
+
+
+def _probes(settings: ApiSettings, client: Client, pool: Pool, cache: Cache) -> Probes:
+    probes = Probes()
+    probes.watch("nats", nats_probe(client))
+    probes.watch("postgres", postgres_probe(pool))
+    probes.watch("redis", cache_probe(cache) if settings.redis_url else None)
+    health_of = {
+        "prometheus": (settings.prometheus_url, "/-/healthy"),
+        "grafana": (settings.grafana_url, "/api/health"),
+    }
+    for name, (url, path) in health_of.items():
+        if url:
+            probes.watch(name, http_probe(url.rstrip("/") + path), optional=True, every_s=LINKS_EVERY_S)
+    return probes
+
+
+def _links(settings: ApiSettings) -> dict[str, str]:
+    links = {"prometheus": settings.prometheus_url, "grafana": settings.grafana_url}
+    return {name: url for name, url in links.items() if url}
+
+
+def _application(
+    health: HealthHandlers,
+    metrics: MetricsHandlers,
+    alerts: AlertHandlers,
+    cache: CacheHandlers,
+    system: SystemHandlers,
+    loadtests: LoadTestHandlers,
+    root: RootHandlers,
+) -> FastAPI:
+    app = FastAPI(
+        title="Atalaia",
+        version=__version__,
+        description="Monitoring for people who run web services in Python.",
+        redoc_url=None,
+        responses=problems.described(422),
+    )
+    problems.install(app)
+    router = APIRouter(prefix=PREFIX, tags=["monitoring"])
+    for handlers in (health, metrics, alerts, cache, system, loadtests):
+        handlers.register(router)
+    app.include_router(router)
+    root.register(app)
+    app.get("/metrics", response_class=Response, tags=["root"])(metrics.openmetrics)
+    described = document()
+
+    @app.get("/asyncapi.json", tags=["root"])
+    async def asyncapi() -> JSONResponse:
+        """Every event on the broker, as AsyncAPI 3."""
+        return JSONResponse(described)
+
+    return app
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers: the service's own say when it ends."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve_http(app: ASGIApp, listener: socket.socket, lifecycle: Lifecycle) -> None:
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+    server = _Server(config)
+
+    async def stop() -> None:
+        await lifecycle.stopping.wait()
+        server.should_exit = True
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(stop())
+        await server.serve(sockets=[listener])
+
+
+async def _keep_alerted(feed: Feed, active: ActiveAlerts) -> None:
+    """What an alert fires for is not forgotten, however long it is silent."""
+    while True:
+        feed.keep = active.sources()
+        await asyncio.sleep(5.0)

@@ -1,0 +1,98 @@
+"""The last messages of one subject in columns: a float per series and moment."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator
+
+from atalaia.events.metrics import HistogramDelta, MetricsBatch
+from atalaia.events.order import Order, Verdict
+
+NOTHING = math.nan
+HISTOGRAM_BYTES = 600  # about, one delta
+
+
+class SubjectHistory:
+    """Mutable, one owner. Rows are in the order of their time; missing values are NaN."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._order = Order()
+        self.at_s = array("d")
+        self.interval_s = array("d")
+        self.start_s = array("d")
+        self.gauges: dict[str, array[float]] = {}
+        self.counters: dict[str, array[float]] = {}
+        self.histograms: dict[str, dict[float, HistogramDelta]] = {}
+        self.sequence = 0
+
+    def add(self, batch: MetricsBatch, sequence: int) -> None:
+        """Append a message unless it is late; the oldest go once there are too many."""
+        self.sequence = sequence
+        verdict = self._order.place(batch.at)
+        if verdict is Verdict.LATE or batch.final:
+            return
+        at_s = batch.at.timestamp()
+        if verdict is Verdict.ANEW:
+            self._cut_from(at_s)  # what a wrong clock put into the future
+        self._append(batch, at_s)
+        if len(self.at_s) >= 2 * self._most:
+            self._drop(len(self.at_s) - self._most)
+
+    def rows(self, since_s: float, limit: int) -> range:
+        """Return the indices of the newest `limit` rows measured after `since_s`."""
+        first = bisect_left(self.at_s, since_s)
+        return range(max(first, len(self.at_s) - min(limit, self._most)), len(self.at_s))
+
+    def deltas(self, series: str, since_s: float, limit: int) -> Iterator[tuple[float, HistogramDelta]]:
+        """Yield (time, events) of a histogram, oldest first, the newest `limit` of them."""
+        known = self.histograms.get(series, {})
+        chosen = [at_s for at_s in known if at_s >= since_s]
+        return ((at_s, known[at_s]) for at_s in chosen[-limit:])
+
+    @property
+    def size_bytes(self) -> int:
+        """Return about how much memory this takes."""
+        columns = 3 + len(self.gauges) + len(self.counters)
+        deltas = sum(len(known) for known in self.histograms.values())
+        return columns * (8 * len(self.at_s) + 200) + deltas * HISTOGRAM_BYTES
+
+    def _append(self, batch: MetricsBatch, at_s: float) -> None:
+        rows = len(self.at_s)
+        self.at_s.append(at_s)
+        self.interval_s.append(batch.interval_s)
+        self.start_s.append(batch.start.timestamp() if batch.start else NOTHING)
+        for columns, values in ((self.gauges, batch.gauges), (self.counters, batch.counters)):
+            for series, value in values.items():
+                column = columns.get(series)
+                if column is None:
+                    column = columns[series] = array("d")
+                if len(column) < rows:
+                    column.extend([NOTHING] * (rows - len(column)))
+                column.append(value)
+        for series, delta in batch.histograms.items():
+            self.histograms.setdefault(series, {})[at_s] = delta
+
+    def _cut_from(self, at_s: float) -> None:
+        first = bisect_left(self.at_s, at_s)
+        for column in self._columns():
+            del column[first:]
+        for known in self.histograms.values():
+            for later_s in [one for one in known if one >= at_s]:
+                del known[later_s]
+
+    def _drop(self, count: int) -> None:
+        oldest_s = self.at_s[count]
+        for column in self._columns():
+            del column[:count]
+        for known in self.histograms.values():
+            for earlier_s in [one for one in known if one < oldest_s]:
+                del known[earlier_s]
+        for columns in (self.gauges, self.counters):
+            for series in [series for series, column in columns.items() if not column]:
+                del columns[series]
+
+    def _columns(self) -> list[array[float]]:
+        return [self.at_s, self.interval_s, self.start_s, *self.gauges.values(), *self.counters.values()]

@@ -1,0 +1,1 @@
+"""HTTP: one class for each group of endpoints, callable as plain methods."""

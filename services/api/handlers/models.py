@@ -1,0 +1,231 @@
+"""The shapes that HTTP answers have."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from services.api.ports import AlertRecord
+
+Text = Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\u0000]*$")]
+AlertId = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\u0000]*$")]
+AlertCursor = Annotated[str, StringConstraints(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
+Number = float | int
+
+
+class FieldError(BaseModel):
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str = ""
+    errors: list[FieldError] | None = None
+
+
+class HealthAnswer(BaseModel):
+    status: Literal["healthy", "degraded", "unhealthy"]
+    score: float
+    at: datetime
+
+
+class DeductionAnswer(BaseModel):
+    reason: str
+    points: float
+
+
+class DependencyAnswer(BaseModel):
+    status: Literal["up", "slow", "down", "off"]
+    latency_s: float | None
+    detail: str
+    optional: bool
+
+
+class ServiceAnswer(BaseModel):
+    service: str
+    instance: str
+    version: str
+    status: Literal["up", "draining", "missing"]
+    last_seen_at: datetime
+    host: str
+    detail: str
+
+
+class DetailedHealthAnswer(HealthAnswer):
+    deductions: list[DeductionAnswer]
+    dependencies: dict[str, DependencyAnswer]
+    services: list[ServiceAnswer]
+
+
+class SourceAnswer(BaseModel):
+    source: str
+    kind: str
+    group: str
+    at: datetime
+    stale: bool
+    gauges: dict[str, float]
+    counters: dict[str, float]
+
+
+class MetricsAnswer(BaseModel):
+    sources: list[SourceAnswer]
+
+
+class SeriesAnswer(BaseModel):
+    source: str
+    kind: str
+    labels: dict[str, str]
+    points: list[list[float | None]]
+
+
+class HistoryAnswer(BaseModel):
+    metric: str
+    unit: str | None
+    type: Literal["gauge", "counter", "histogram"]
+    series: list[SeriesAnswer]
+
+
+class EndpointAnswer(BaseModel):
+    service: str
+    method: str
+    route: str
+    requests: int
+    rate: float
+    error_rate: float | None
+    avg_s: float | None
+    min_s: float | None
+    max_s: float | None
+    p50_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+
+
+class PerformanceAnswer(BaseModel):
+    window_s: float
+    covered_s: float
+    endpoints: list[EndpointAnswer]
+
+
+class AlertAnswer(BaseModel):
+    """An alert with its newest transition. `at`: of that transition; of the newest value while pending."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    alert_id: str
+    transition: str | None
+    at: datetime
+    rule: str
+    series: str
+    source: str
+    kind: str
+    group: str
+    severity: Literal["warning", "error", "critical"] | None
+    state: Literal["pending", "firing", "resolved"]
+    value: float | None
+    threshold: float | None
+    started_at: datetime
+    summary: str
+    labels: dict[str, str]
+    resolved_at: datetime | None
+    resolved_by: str | None
+    acknowledged_by: str | None
+    stale: bool
+    silenced: bool
+
+    @classmethod
+    def of(cls, record: AlertRecord) -> AlertAnswer:
+        return cls.model_validate(record)
+
+
+class AlertsAnswer(BaseModel):
+    alerts: list[AlertAnswer]
+    next_cursor: str | None
+
+
+class TimelineEntry(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    at: datetime
+    type: Literal["transition", "delivery"]
+
+
+class AlertWithTimeline(AlertAnswer):
+    timeline: list[TimelineEntry]
+
+
+class ResolveBody(BaseModel):
+    """Who resolves, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    by: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\u0000]*$")] = "api"
+    note: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\u0000]*$")] | None = None
+
+
+class SubjectsAnswer(BaseModel):
+    subjects: int
+
+
+class CacheStatusAnswer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    available: bool
+    backend: str
+    hits: int
+    misses: int
+    hit_ratio: float | None
+    keys: int | None
+    memory_bytes: int | None
+    mean_latency_s: float | None
+
+
+class ClearedAnswer(BaseModel):
+    cleared: int
+
+
+class VersionAnswer(BaseModel):
+    service: str
+    instance: str
+    version: str
+    status: Literal["up", "draining", "missing"]
+
+
+class SystemAnswer(BaseModel):
+    host: dict[str, Any]
+    os: dict[str, Any]
+    cpu: dict[str, Any]
+    memory: dict[str, Any]
+    python: dict[str, Any]
+    version: str
+    services: list[VersionAnswer]
+    links: dict[str, str] = Field(description="Prometheus and Grafana, where they are set")
+
+
+class LoadTestAnswer(BaseModel):
+    run_id: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    state: str
+    target: str
+    verdict: Any
+
+
+class LoadTestsAnswer(BaseModel):
+    loadtests: list[LoadTestAnswer]
+    next_cursor: str | None
+
+
+class LoadTestDetailAnswer(LoadTestAnswer):
+    result: dict[str, Any] | None
+    windows: list[dict[str, Any]]
+
+
+class StateAnswer(BaseModel):
+    status: str

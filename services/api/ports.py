@@ -1,0 +1,125 @@
+"""What the gateway's handlers need from the world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from atalaia.events.alerts import Severity
+from services.api.domain.active import Known
+from services.api.domain.health import State
+from services.api.domain.history import SubjectHistory
+
+AlertState = Literal["pending", "firing", "resolved"]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRecord:
+    """One alert as stored, with its newest transition."""
+
+    alert_id: str
+    transition: str | None
+    at: datetime
+    rule: str
+    series: str
+    source: str
+    kind: str
+    group: str
+    severity: str | None
+    state: AlertState
+    value: float | None
+    threshold: float | None
+    started_at: datetime
+    summary: str
+    labels: dict[str, str]
+    resolved_at: datetime | None
+    resolved_by: str | None
+    acknowledged_by: str | None
+    stale: bool
+    silenced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AlertQuery:
+    """Which alerts; newest first, those before `before` (an alert_id)."""
+
+    state: AlertState
+    severity: Severity | None = None
+    rule: str | None = None
+    source: str | None = None
+    limit: int = 50
+    before: str | None = None
+
+
+class AlertReader(Protocol):
+    """All raise `Transient` when the database is away."""
+
+    async def page(self, query: AlertQuery) -> list[AlertRecord]: ...
+
+    async def one(self, alert_id: str) -> tuple[AlertRecord, list[dict[str, Any]]] | None:
+        """Return the alert and its timeline, oldest first."""
+        ...
+
+    async def firing(self) -> list[Known]: ...
+
+
+class AlertRequests(Protocol):
+    async def resolve(self, alert_id: str, *, by: str, note: str | None) -> None:
+        """Raise `NotFound`, `Conflict`, or `Transient` when alerting does not answer."""
+        ...
+
+
+class Histories(Protocol):
+    async def of(self, subject: str) -> SubjectHistory:
+        """Return a subject's history; it keeps growing while it is used. Raises `Transient`."""
+        ...
+
+
+class Departures(Protocol):
+    async def publish_final(
+        self, *, kind: str, group: str, source: str, after: datetime, interval_s: float
+    ) -> None:
+        """Say that a source has left, at a moment later than `after`. Raises `Transient`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyReport:
+    status: State
+    latency_s: float | None
+    detail: str
+    optional: bool
+
+
+class Dependencies(Protocol):
+    def reports(self) -> dict[str, DependencyReport]: ...
+
+
+class LoadTests(Protocol):
+    def page(self, limit: int, before: str | None) -> tuple[Sequence[dict[str, Any]], str | None]:
+        """Return runs, newest first, and the cursor of what comes after."""
+        ...
+
+    async def one(self, run_id: str) -> dict[str, Any] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CacheReport:
+    available: bool
+    backend: str
+    hits: int
+    misses: int
+    hit_ratio: float | None
+    keys: int | None
+    memory_bytes: int | None
+    mean_latency_s: float | None
+
+
+class CacheControl(Protocol):
+    async def report(self) -> CacheReport: ...
+
+    async def clear(self, pattern: str) -> int:
+        """Remove what is Atalaia's and matches; raises `Transient` when the cache is away."""
+        ...

@@ -1,0 +1,32 @@
+"""What the gateway reads from its environment."""
+
+from __future__ import annotations
+
+import socket
+
+from pydantic import Field
+
+from atalaia.settings import Settings
+
+MIB = 2**20
+
+
+class ApiSettings(Settings):
+    database_url: str = Field(
+        "postgresql://atalaia@127.0.0.1:5432/atalaia", validation_alias="DATABASE_URL", description="Postgres"
+    )
+    redis_url: str = Field("", validation_alias="REDIS_URL", description="the cache; empty: none")
+    prometheus_url: str = Field("", validation_alias="PROMETHEUS_URL", description="a link, watched")
+    grafana_url: str = Field("", validation_alias="GRAFANA_URL", description="a link, watched")
+    http_port: int = Field(8000, ge=1, le=65535, description="the gateway's port")
+    api_host: str = Field("127.0.0.1", description="the address it listens on; 0.0.0.0 for all")
+    allowed_hosts: str = Field("", description="further host names it answers to, comma-separated")
+    api_history_bytes: int = Field(
+        256 * MIB, ge=MIB, description="most memory for history that is kept at hand"
+    )
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Return the host names that are known beside IP literals."""
+        given = (name.strip().lower() for name in self.allowed_hosts.split(","))
+        return frozenset({"localhost", socket.gethostname().lower(), *filter(None, given)})
