@@ -75,7 +75,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
             CacheHandlers(RedisCache(cache)),
             SystemHandlers(describe_machine, health.instances, _links(settings)),
             LoadTestHandlers(loadtests),
-            RootHandlers(feed.loaded, lifecycle.stopping),
+            RootHandlers(lifecycle.ready, lifecycle.stopping),
         )
         hub = faststream_broker(settings.nats_url, name="api-events")
         events.register(hub)
@@ -83,6 +83,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
 
         async def say() -> None:
             await feed.loaded.wait()
+            await probes.asked_again()
             lifecycle.ready.set()
 
         async def work() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +21,7 @@ from services.api.ports import DependencyReport
 PROBE_EVERY_S = 1.0
 SLOW_S = 1.0
 DOWN_S = 3.0
+AGAIN_S = 0.25  # a return is noticed sooner than a loss
 Probe = Callable[[], Awaitable[object]]
 
 
@@ -31,7 +33,7 @@ class _Watched:
     asked_s: float | None = None
     latency_s: float | None = None
     failure: str | None = None
-    known: bool = False
+    asked: int = 0
 
 
 class Probes:
@@ -55,6 +57,14 @@ class Probes:
     def reports(self) -> dict[str, DependencyReport]:
         return {name: _report(watched) for name, watched in self._watched.items()}
 
+    async def asked_again(self, *, within_s: float = 5.0) -> None:
+        """Wait until every probe has answered once more, at most `within_s`."""
+        before = {name: watched.asked for name, watched in self._watched.items() if watched.probe}
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while any(self._watched[name].asked < count + 1 for name, count in before.items()):
+                    await asyncio.sleep(0.02)
+
     async def _keep(self, watched: _Watched, probe: Probe) -> None:
         while True:
             watched.asked_s = began_s = time.monotonic()
@@ -66,8 +76,9 @@ class Probes:
             except Transient as error:
                 watched.failure = str(error)
             watched.latency_s = time.monotonic() - began_s
-            watched.asked_s, watched.known = None, True
-            await asyncio.sleep(watched.every_s)
+            watched.asked_s = None
+            watched.asked += 1
+            await asyncio.sleep(AGAIN_S if watched.failure else watched.every_s)
 
 
 def _report(watched: _Watched) -> DependencyReport:

@@ -112,8 +112,8 @@ class LoadTestHandlers:
 class RootHandlers:
     """What orchestrators ask. Neither answer depends on a server that may blink."""
 
-    def __init__(self, loaded: asyncio.Event, stopping: asyncio.Event) -> None:
-        self._loaded = loaded
+    def __init__(self, ready: asyncio.Event, stopping: asyncio.Event) -> None:
+        self._ready = ready
         self._stopping = stopping
 
     def register(self, app: FastAPI) -> None:
@@ -128,7 +128,7 @@ class RootHandlers:
         """It may be given work: the first state is loaded, and it is not about to stop."""
         if self._stopping.is_set():
             raise Transient("stopping")
-        if not self._loaded.is_set():
+        if not self._ready.is_set():
             raise Transient("loading the first state")
         return StateAnswer(status="ready")
 
