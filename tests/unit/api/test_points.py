@@ -1,0 +1,129 @@
+"""History in columns, and the points made of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from atalaia.events.metrics import HistogramDelta, MetricsBatch
+from atalaia.stats import Histogram
+from services.api.domain.history import SubjectHistory
+from services.api.domain.performance import endpoints
+from services.api.domain.points import kind_of, series_of
+
+T0 = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+DURATION = (
+    'http.server.request.duration{http.request.method="GET",http.response.status_code="%s",http.route="/a"}'
+)
+
+
+def batch(after_s: float, *, start_s: float | None = None, **columns: dict[str, float]) -> MetricsBatch:
+    return MetricsBatch(
+        source="a",
+        kind="app",
+        at=T0 + timedelta(seconds=after_s),
+        interval_s=10,
+        start=None if start_s is None else T0 + timedelta(seconds=start_s),
+        **columns,
+    )
+
+
+def history(*batches: MetricsBatch, most: int = 1000) -> SubjectHistory:
+    made = SubjectHistory(most)
+    for sequence, one in enumerate(batches, 1):
+        made.add(one, sequence)
+    return made
+
+
+def points(
+    made: SubjectHistory, metric: str, *, raw: bool = False, limit: int = 1000
+) -> list[list[float | int | None]]:
+    kind = kind_of(made, metric)
+    assert kind is not None
+    ((_, found),) = series_of(made, metric, kind, since_s=float("-inf"), limit=limit, raw=raw)
+    return [[(point[0] or 0) - T0.timestamp(), *point[1:]] for point in found]
+
+
+def test_a_gauge_is_its_readings_oldest_first() -> None:
+    made = history(batch(0, gauges={"g": 1.0}), batch(10, gauges={"g": 2.0}))
+    assert points(made, "g") == [[0, 1.0], [10, 2.0]]
+
+
+def test_a_series_that_comes_and_goes_has_only_the_points_it_had() -> None:
+    made = history(batch(0, gauges={}), batch(10, gauges={"g": 2.0}), batch(20), batch(30, gauges={"g": 3.0}))
+    assert points(made, "g") == [[10, 2.0], [30, 3.0]]
+
+
+def test_a_counter_is_a_rate_a_second_or_its_readings() -> None:
+    made = history(batch(0, counters={"c": 5.0}), batch(10, counters={"c": 25.0}))
+    assert points(made, "c") == [[10, 2.0]]
+    assert points(made, "c", raw=True) == [[0, 5.0], [10, 25.0]]
+
+
+def test_a_counter_that_starts_anew_counts_from_zero() -> None:
+    fell = history(batch(0, counters={"c": 50.0}), batch(10, counters={"c": 20.0}))
+    assert points(fell, "c") == [[10, 2.0]]
+    restarted = history(
+        batch(0, start_s=-60, counters={"c": 5.0}), batch(10, start_s=5, counters={"c": 20.0})
+    )
+    assert points(restarted, "c") == [[10, 2.0]]
+
+
+def test_the_limit_keeps_the_newest_and_a_rate_looks_at_the_one_before() -> None:
+    made = history(*(batch(10 * n, counters={"c": 10.0 * n}) for n in range(5)))
+    assert points(made, "c", limit=2) == [[30, 1.0], [40, 1.0]]
+
+
+def test_late_and_repeated_messages_change_nothing() -> None:
+    made = history(batch(0, gauges={"g": 1.0}), batch(10, gauges={"g": 2.0}), batch(10, gauges={"g": 9.0}))
+    made.add(batch(5, gauges={"g": 9.0}), 9)
+    assert points(made, "g") == [[0, 1.0], [10, 2.0]]
+
+
+def test_the_oldest_go_once_there_are_too_many() -> None:
+    made = history(*(batch(n, gauges={"g": float(n)}) for n in range(25)), most=10)
+    assert [value for _, value in points(made, "g")] == [float(n) for n in range(15, 25)]
+
+
+def test_a_clock_set_back_forgets_the_future_it_had_seen() -> None:
+    late = [batch(-100 + n, gauges={"g": float(n)}) for n in range(6)]
+    made = history(batch(0, gauges={"g": 7.0}), *late)
+    assert points(made, "g") == [[-95, 5.0]]
+
+
+def delta(*values: float) -> HistogramDelta:
+    histogram = Histogram()
+    for value in values:
+        histogram.record(value)
+    return HistogramDelta.of(histogram)
+
+
+def app(after_s: float, histograms: dict[str, HistogramDelta]) -> MetricsBatch:
+    return batch(after_s).model_copy(update={"histograms": histograms})
+
+
+def test_a_histogram_is_count_sum_and_percentiles() -> None:
+    made = history(app(0, {"h": delta(1.0, 1.0, 1.0, 4.0)}))
+    ((_, count, total, p50, p95, p99),) = points(made, "h")
+    assert (count, total) == (4, 7.0)
+    assert p50 is not None and p95 is not None and p99 is not None
+    assert abs(p50 - 1.0) <= 0.025 and abs(p95 - 4.0) <= 0.1 and p95 == p99
+
+
+def test_performance_merges_instances_and_status_codes() -> None:
+    one = history(app(10, {DURATION % 200: delta(0.1, 0.2), DURATION % 500: delta(0.4)}))
+    two = history(app(10, {DURATION % 200: delta(0.1)}), app(20, {DURATION % 200: delta(0.2, 0.2)}))
+    covered_s, (found,) = endpoints([("shop", one), ("shop", two)], now_s=T0.timestamp() + 20, window_s=300)
+    assert covered_s == 20
+    assert (found.service, found.method, found.route) == ("shop", "GET", "/a")
+    assert (found.requests, found.rate, found.error_rate) == (6, 0.3, 1 / 6)
+    assert (found.min_s, found.max_s) == (0.1, 0.4)
+
+
+def test_performance_counts_the_window_alone() -> None:
+    made = history(app(0, {DURATION % 200: delta(9.0)}), app(100, {DURATION % 200: delta(0.1)}))
+    covered_s, (found,) = endpoints([("shop", made)], now_s=T0.timestamp() + 100, window_s=60)
+    assert (covered_s, found.requests, found.max_s) == (10, 1, 0.1)
+
+
+def test_performance_of_nothing_is_empty() -> None:
+    assert endpoints([], now_s=0.0, window_s=300) == (0.0, [])
