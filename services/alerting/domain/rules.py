@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from typing import Literal
 
 from atalaia.events.alerts import Severity
 from atalaia.events.series import parse
 
-BAND = 0.1
+BAND = Decimal("0.1")
 QUANTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 OVER_VALUES = ("avg", "min", "max", "sum", "count")
 OVER_COUNTERS = ("rate", "increase")
@@ -86,8 +87,12 @@ class Rule:
 
     @cached_property
     def _leave_at(self) -> dict[Severity, float]:
-        sign = -1.0 if self.op == ">" else 1.0
-        bounds = {severity: value + sign * BAND * abs(value) for severity, value in self.thresholds}
+        # in decimal, as people write them: the band of 0.2 ends at 0.22, not at 0.22000000000000003
+        sign = -1 if self.op == ">" else 1
+        bounds = {}
+        for severity, threshold in self.thresholds:
+            exact = Decimal(str(threshold))
+            bounds[severity] = float(exact + sign * BAND * abs(exact))
         if self.clear is not None:
             bounds[self.thresholds[0][0]] = self.clear
         return bounds
