@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,6 @@ from nats.aio.msg import Msg
 from tests.system.platform import Platform, Source, await_that
 
 BREACH = [0.99] * 8  # ten seconds apart: longer than the 60 s of `high-cpu`
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    platform = Platform(tmp_path_factory.mktemp("platform"))
-    platform.start()
-    yield platform
-    assert platform.stop() == 0
 
 
 class Listener:
@@ -232,8 +224,6 @@ async def test_killed_whole_it_comes_back_with_its_history_and_its_alerts(tmp_pa
 
 
 def test_the_parent_killed_leaves_nothing_running(tmp_path: Path) -> None:
-    import signal
-
     platform = Platform(tmp_path)
     platform.start()
     assert platform.stop(number=signal.SIGKILL) == -signal.SIGKILL

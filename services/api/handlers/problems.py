@@ -76,6 +76,8 @@ def install(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code == 400:  # the body's bytes are no text
+            return problem(422, str(error.detail), errors=[FieldError(field="body", message="is not UTF-8")])
         headers = dict(error.headers) if error.headers else None
         detail = f"there is nothing at {request.url.path}; see /docs" if error.status_code == 404 else ""
         if error.status_code == 405:

@@ -17,7 +17,7 @@ from atalaia.errors import Misconfigured
 # syncing each message costs four fifths of it.
 SYNC_INTERVAL = "5s"
 MAX_PAYLOAD = 2**20
-READABLE = ["atalaia.metrics.>", "atalaia.alerts.>", "atalaia.loadtests.>", "atalaia.services.>", "_INBOX.>"]
+READABLE = ["atalaia.metrics.>", "atalaia.alerts.>", "atalaia.loadtests.>", "atalaia.services.>"]
 
 
 class NatsServer(LocalServer):
