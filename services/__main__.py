@@ -16,11 +16,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-import nats.errors
 from nats.aio.msg import Msg
 from pydantic import Field
 
-from atalaia import broker
+from atalaia import broker, log
 from atalaia.database import migrate
 from atalaia.embedded import (
     Child,
@@ -34,11 +33,16 @@ from atalaia.embedded import (
 )
 from atalaia.embedded.console import Console
 from atalaia.embedded.supervisor import Supervised
-from atalaia.errors import AtalaiaError, Misconfigured
+from atalaia.errors import AtalaiaError, Misconfigured, Transient
 from atalaia.events.services import ServiceAnnouncement
 from atalaia.events.subjects import SERVICES_PREFIX
 from atalaia.resilience.retry import until_done
-from atalaia.settings import Settings
+from atalaia.service.run import PLATFORM_VARIABLES
+from atalaia.settings import Settings, unknown_variables
+from services.alerting.settings import AlertingSettings
+from services.api.settings import ApiSettings
+from services.collector.settings import CollectorSettings
+from services.loadgen.settings import LoadgenSettings
 
 SERVICES = ("collector", "alerting", "api", "loadgen")
 ROOT = Path(__file__).parents[1]
@@ -71,6 +75,7 @@ class Platform:
         self._folder = settings.data_dir.absolute()
         self._instance = os.environ.get("ATALAIA_INSTANCE") or f"{socket.gethostname()}-{folder_id}"
         self._supervised: list[Supervised] = []
+        self._strangers = unknown_variables(os.environ, _known_variables())
         self.urls = {
             "NATS_URL": settings.nats_url or servers.nats.url,
             "DATABASE_URL": settings.database_url or servers.postgres.url,
@@ -92,12 +97,14 @@ class Platform:
                     await stopping.wait()
                 finally:
                     life.cancel()
+                    await asyncio.wait({life})
                     await self._stop_all()
         finally:
             (self._folder / "env").unlink(missing_ok=True)
 
     async def _live(self, group: asyncio.TaskGroup) -> None:
         say = self._console.sink("atalaia")
+        self._warn_about_strangers()
         await await_free(self._settings.http_port, variable="ATALAIA_HTTP_PORT")
         if self._local:
             say(f"starting {', '.join(server.name for server in self._local)} (data in {self._folder})")
@@ -157,7 +164,14 @@ class Platform:
             "ATALAIA_DATA_DIR": str(self._folder),
             "PYTHONPATH": path,
         }
-        return {**os.environ, **self.urls, **settings, "PYTHONUNBUFFERED": "1"}
+        strangers = {name for name, _ in self._strangers}  # they were warned about here, once
+        inherited = {name: value for name, value in os.environ.items() if name not in strangers}
+        return {**inherited, **self.urls, **settings, "PYTHONUNBUFFERED": "1"}
+
+    def _warn_about_strangers(self) -> None:
+        for name, nearest in self._strangers:
+            hint = f"; did you mean {nearest}?" if nearest else ""
+            self._console.sink("atalaia")(f"unknown setting {name}{hint}")
 
     def _write_env(self) -> None:
         subscriber = self.urls["NATS_URL"]
@@ -180,8 +194,8 @@ class Platform:
                     seen.add(said.service)
 
         await client.subscribe(f"{SERVICES_PREFIX}.>", cb=hear)
-        with suppress(nats.errors.Error, TimeoutError):
-            await client.flush(timeout=2)
+        with suppress(Transient):
+            await broker.flush(client, within_s=2)
         try:
             yield seen
         finally:
@@ -211,6 +225,11 @@ class Platform:
         services = [one for one in self._supervised if one.name in SERVICES]
         await asyncio.gather(*(one.stop() for one in services))
         await asyncio.gather(*(one.stop() for one in self._supervised if one not in services))
+
+
+def _known_variables() -> set[str]:
+    classes = (PlatformSettings, AlertingSettings, ApiSettings, CollectorSettings, LoadgenSettings)
+    return {*PLATFORM_VARIABLES, *(name for one in classes for name in one.variables())}
 
 
 async def _until_told(parent: int | None) -> asyncio.Event:
@@ -263,6 +282,8 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         settings = PlatformSettings.load()
+        # what goes wrong with the broker is said by the services; the platform speaks through its console
+        log.configure(service="platform", instance="", level="error", format=settings.log_format)
         asyncio.run(_main(settings, arguments.with_parent))
     except BaseExceptionGroup as group:
         known, bugs = group.split(AtalaiaError)

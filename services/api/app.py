@@ -81,8 +81,16 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
         events.register(hub)
         stack.push_async_callback(hub.stop)
 
+        heard = asyncio.Event()
+
+        async def hear() -> None:
+            await hub.start()
+            heard.set()
+
         async def say() -> None:
             await feed.loaded.wait()
+            await heard.wait()
+            await events.ask_who_is_there(client)
             await probes.asked_again()
             lifecycle.ready.set()
 
@@ -96,7 +104,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(work()),
-                group.create_task(hub.start()),
+                group.create_task(hear()),
                 group.create_task(events.reconcile()),
                 group.create_task(probes.run()),
                 group.create_task(_keep_alerted(feed, active)),

@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,12 +58,12 @@ class Platform:
         self._process: subprocess.Popen[str] | None = None
         self._ready = threading.Event()
 
-    def start(self, *, within_s: float = 60.0) -> float:
+    def start(self, *, within_s: float = 60.0, prefix: Sequence[str] = ()) -> float:
         """Start, await the ready line, and return how long it took in seconds."""
         self._ready.clear()
         began = time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "services"],
+            [*prefix, sys.executable, "-m", "services"],
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,

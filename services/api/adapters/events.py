@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
+import nats.errors
 from faststream.nats import NatsBroker, NatsMessage
+from nats.aio.client import Client
 from pydantic import ValidationError
 
 from atalaia import log as _log
@@ -12,7 +15,7 @@ from atalaia.clock import Clock
 from atalaia.errors import Transient
 from atalaia.events.alerts import AlertTransition
 from atalaia.events.services import ServiceAnnouncement
-from atalaia.events.subjects import ALERTS_PREFIX, SERVICES_PREFIX
+from atalaia.events.subjects import ALERTS_PREFIX, ANNOUNCE_SUBJECT, SERVICES_PREFIX
 from services.api.domain.active import ActiveAlerts, Known
 from services.api.domain.registry import Registry
 from services.api.ports import AlertReader
@@ -20,6 +23,7 @@ from services.api.ports import AlertReader
 _log_ = _log.get("events")
 RECONCILE_EVERY_S = 10.0
 RETRY_S = 1.0
+ANSWERED_WITHIN_S = 0.2
 
 
 class Events:
@@ -53,6 +57,12 @@ class Events:
         except ValidationError:
             return
         self._registry.hear(said, self._clock.now())
+
+    async def ask_who_is_there(self, client: Client) -> None:
+        """Have every instance announce itself now, and give it a moment to."""
+        with contextlib.suppress(nats.errors.Error, OSError):
+            await client.publish(ANNOUNCE_SUBJECT, b"")
+        await asyncio.sleep(ANSWERED_WITHIN_S)
 
     async def reconcile(self) -> None:
         """Compare with what is stored, for ever: events may have been missed."""

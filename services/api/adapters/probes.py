@@ -10,9 +10,9 @@ import urllib.request
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import nats.errors
 from nats.aio.client import Client
 
+from atalaia import broker
 from atalaia.cache import Cache
 from atalaia.database import Pool
 from atalaia.errors import Transient
@@ -95,12 +95,7 @@ def _report(watched: _Watched) -> DependencyReport:
 
 def nats_probe(client: Client) -> Probe:
     async def ask() -> None:
-        if not client.is_connected:
-            raise Transient("not connected")
-        try:
-            await client.flush(timeout=int(DOWN_S))
-        except (nats.errors.Error, OSError) as error:
-            raise Transient(str(error) or type(error).__name__) from error
+        await broker.flush(client, within_s=DOWN_S)
 
     return ask
 

@@ -10,6 +10,7 @@ import nats
 from nats.aio.client import Client
 
 from atalaia import log as _log
+from atalaia.errors import Transient
 
 _log_ = _log.get("broker")
 
@@ -52,14 +53,33 @@ async def connect(
     return client
 
 
+async def flush(client: Client, *, within_s: float) -> None:
+    """Return once the broker has answered everything sent so far.
+
+    nats-py's own flush, when it is cancelled or late, makes the answer that comes
+    after all an error of the connection; so it is left to end by itself.
+
+    Raises:
+        Transient: the broker is away, or did not answer in time.
+    """
+    if not client.is_connected:
+        raise Transient("the broker is away")
+    answer = asyncio.ensure_future(client.flush(timeout=60))
+    answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        await asyncio.wait_for(asyncio.shield(answer), within_s)
+    except (nats.errors.Error, TimeoutError, OSError) as error:
+        raise Transient(f"the broker did not answer: {error!r}") from error
+
+
 async def close(client: Client, *, within_s: float = 2.0) -> None:
     """Flush what can be flushed, then close; a broker that is away does not hold anyone up."""
     try:
         async with asyncio.timeout(within_s):
             if client.is_connected:
-                await client.flush()
+                await flush(client, within_s=within_s)
             await client.close()
-    except (nats.errors.Error, TimeoutError, OSError):
+    except (Transient, nats.errors.Error, TimeoutError, OSError):
         _log_.info("closed_without_broker")
 
 

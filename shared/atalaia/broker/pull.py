@@ -50,6 +50,7 @@ class Reader:
         self._subscription: Subscription | None = None
         self._lost: str | None = None
         self._heard_s = 0.0
+        self._connections = client.stats["reconnects"]
         self.arrived = asyncio.Event()
         self.caught_up = pending == 0
 
@@ -113,6 +114,8 @@ class Reader:
             Transient: the consumer or the broker is gone.
         """
         now_s = asyncio.get_running_loop().time()
+        if self._client.stats["reconnects"] != self._connections:
+            self._lost = "the broker was away"  # and the consumer is gone with it
         if self._lost is None and now_s - self._heard_s > LOST_AFTER_S:
             self._lost = "nothing heard from the broker"
         if self._lost is not None:

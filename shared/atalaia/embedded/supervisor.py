@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from atalaia.embedded.child import Sink
-from atalaia.errors import AtalaiaError
+from atalaia.errors import AtalaiaError, Misconfigured
 from atalaia.resilience.backoff import delay_s
 
 STABLE_AFTER_S = 20.0
@@ -36,8 +36,13 @@ class Supervised:
         await self._begin()
 
     async def keep(self) -> None:
-        """Start it again, ever more patiently, each time it ends; return when it is stopped."""
+        """Start it again, ever more patiently, each time it ends; return when it is stopped.
+
+        Raises:
+            Misconfigured: its very first start ended so: it said why.
+        """
         failures = 0
+        first = True
         while True:
             code = await self._wait()
             self._running = False
@@ -45,6 +50,9 @@ class Supervised:
                 return
             if time.monotonic() - self._started_at_s > STABLE_AFTER_S:
                 failures = 0
+            elif first and code == EXIT_MISCONFIGURED:
+                raise Misconfigured(f"{self.name} does not start with these settings; it says why above")
+            first = False
             failures = await self._again(code, failures + 1)
 
     async def stop(self) -> None:

@@ -12,6 +12,7 @@ LOADTESTS_PREFIX = "atalaia.loadtests"
 DEAD_PREFIX = "atalaia.dead"
 SERVICES_PREFIX = "atalaia.services"
 RPC_PREFIX = "atalaia.rpc"
+ANNOUNCE_SUBJECT = f"{RPC_PREFIX}.services.announce"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 

@@ -43,12 +43,12 @@ class Lifecycle:
         """Return what `awaited` returns, or None, with it cancelled, once the service is to stop."""
         work = asyncio.ensure_future(awaited)
         stopping = asyncio.ensure_future(self.stopping.wait())
-        await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if work.done():
-            return work.result()
-        work.cancel()
-        return None
+        try:
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return work.result() if work.done() else None
+        finally:
+            work.cancel()
+            stopping.cancel()
 
     @property
     def status(self) -> str:
