@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Listener:
 
 async def test_the_first_host_batch_is_there_within_two_seconds(platform: Platform) -> None:
     def host() -> list[dict[str, Any]]:
-        _, answer = platform.get("/metrics?kind=host")
+        _, answer = platform.get(f"/metrics?kind=host&source={socket.gethostname()}")
         return list(answer["sources"])
 
     (source,) = await_that(host, within_s=2, what="the host's batch")
