@@ -37,19 +37,23 @@ async def connect(
         if on_reconnect is not None:
             await on_reconnect()
 
-    await client.connect(
-        url,
-        name=name,
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=0.25,  # type: ignore[arg-type]  # seconds; fractions work
-        connect_timeout=2,
-        ping_interval=5,
-        max_outstanding_pings=2,
-        pending_size=pending_bytes,
-        error_cb=quiet.error,
-        disconnected_cb=quiet.lost,
-        reconnected_cb=back,
-    )
+    try:
+        await client.connect(
+            url,
+            name=name,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.25,  # type: ignore[arg-type]  # seconds; fractions work
+            connect_timeout=2,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            pending_size=pending_bytes,
+            error_cb=quiet.error,
+            disconnected_cb=quiet.lost,
+            reconnected_cb=back,
+        )
+    except asyncio.CancelledError:
+        await close(client)  # half a connection has tasks of its own
+        raise
     return client
 
 

@@ -33,6 +33,16 @@ class SafeNatsBroker(NatsBroker):
 
         return wrapper
 
+    async def start(self) -> None:
+        """Start; cancelled in the middle, let the connection stand first, so that it can be closed."""
+        starting = asyncio.ensure_future(super().start())
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait({starting}, timeout=1)
+            starting.cancel()
+            raise
+
     async def stop(
         self,
         exc_type: type[BaseException] | None = None,
