@@ -38,14 +38,15 @@ def free_ports(count: int) -> list[int]:
 class Platform:
     """`python -m services` on its own ports and data folder."""
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
+    def __init__(self, data_dir: Path, root: Path = ROOT, **settings: str) -> None:
         self.data_dir = data_dir
+        self._root = root
         self.http_port, nats_port, postgres_port, redis_port = free_ports(4)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("ATALAIA_")}
         for url in ("NATS_URL", "DATABASE_URL", "REDIS_URL"):
             clean.pop(url, None)
         self.environment = clean | {
-            "PYTHONPATH": f"{ROOT / 'shared'}{os.pathsep}{ROOT}",
+            "PYTHONPATH": f"{root / 'shared'}{os.pathsep}{root}",
             "ATALAIA_DATA_DIR": str(data_dir),
             "ATALAIA_HTTP_PORT": str(self.http_port),
             "ATALAIA_NATS_PORT": str(nats_port),
@@ -64,7 +65,7 @@ class Platform:
         began = time.monotonic()
         self._process = subprocess.Popen(
             [*prefix, sys.executable, "-m", "services"],
-            cwd=ROOT,
+            cwd=self._root,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -141,7 +142,16 @@ class Platform:
     @contextlib.asynccontextmanager
     async def nats(self, url: str = "NATS_URL") -> AsyncIterator[Client]:
         """Lend a connection with the rights of one of the URLs that the platform wrote."""
-        client = await nats.connect(self.urls()[url], max_reconnect_attempts=-1, reconnect_time_wait=1)
+
+        async def quiet(error: Exception) -> None:
+            """The tests that take the broker away know that it is away."""
+
+        client = await nats.connect(
+            self.urls()[url],
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            error_cb=quiet,
+        )
         try:
             yield client
         finally:
