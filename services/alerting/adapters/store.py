@@ -41,16 +41,18 @@ ORDER BY alert_id"""
 _UPSERT = """
 INSERT INTO alerts (alert_id, rule, kind, source, "group", series, partition, state, stale, severity, value,
     threshold, started_at, fired_at, resolved_at, resolved_by, acknowledged_by, acknowledged_at, summary,
-    labels, held_since, last_at, rearm, sequence)
+    labels, held_since, last_at, rearm, sequence, acknowledged_until, good_since, description, runbook_url)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::jsonb,
-    $21::jsonb, $22, $23, $24)
+    $21::jsonb, $22, $23, $24, $25, $26, $27, $28)
 ON CONFLICT (alert_id) DO UPDATE SET
     state = excluded.state, stale = excluded.stale, severity = excluded.severity,
     value = excluded.value, threshold = excluded.threshold, started_at = excluded.started_at,
     fired_at = excluded.fired_at, resolved_at = excluded.resolved_at, resolved_by = excluded.resolved_by,
     acknowledged_by = excluded.acknowledged_by, acknowledged_at = excluded.acknowledged_at,
     summary = excluded.summary, labels = excluded.labels, held_since = excluded.held_since,
-    last_at = excluded.last_at, rearm = excluded.rearm, sequence = excluded.sequence"""
+    last_at = excluded.last_at, rearm = excluded.rearm, sequence = excluded.sequence,
+    acknowledged_until = excluded.acknowledged_until, good_since = excluded.good_since,
+    description = excluded.description, runbook_url = excluded.runbook_url"""
 _TRANSITION = """
 INSERT INTO alert_transitions (alert_id, sequence, at, transition, event, note)
 VALUES ($1, $2, $3, $4, $5::jsonb, $6)"""
@@ -167,6 +169,10 @@ def _row(alert: Alert) -> tuple[Any, ...]:
         alert.last_at,
         alert.rearm,
         alert.sequence,
+        alert.acknowledged_until,
+        alert.good_since,
+        alert.description,
+        alert.runbook_url,
     )
 
 
@@ -194,6 +200,10 @@ def _alert(row: asyncpg.Record) -> Alert:
         held_since={Severity(name): datetime.fromisoformat(since) for name, since in held.items()},
         rearm=_severity(row["rearm"]),
         sequence=row["sequence"],
+        acknowledged_until=row["acknowledged_until"],
+        good_since=row["good_since"],
+        description=row["description"],
+        runbook_url=row["runbook_url"],
     )
 
 

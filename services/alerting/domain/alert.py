@@ -27,7 +27,11 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert as it is stored. `rearm`: resolved by hand at this severity, and no good value since."""
+    """One alert as it is stored.
+
+    `rearm`: resolved by hand at this severity, and no good value since. `good_since`: values are
+    good, but the rule keeps it firing for a while.
+    """
 
     alert_id: str
     key: Key
@@ -45,7 +49,11 @@ class Alert:
     resolved_by: str | None = None
     acknowledged_by: str | None = None
     acknowledged_at: datetime | None = None
+    acknowledged_until: datetime | None = None
+    good_since: datetime | None = None
     summary: str = ""
+    description: str = ""
+    runbook_url: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     held_since: dict[Severity, datetime] = field(default_factory=dict)
     rearm: Severity | None = None
@@ -81,6 +89,9 @@ class Change:
             threshold=alert.threshold,
             started_at=alert.started_at,
             summary=alert.summary,
+            description=alert.description or None,
+            runbook_url=alert.runbook_url or None,
             labels=alert.labels,
+            acknowledged_by=alert.acknowledged_by,
             resolved_by=alert.resolved_by,
         )

@@ -6,8 +6,10 @@
       │                  │ threshold, or a gap              │  └────┘
       │◄─────────────────┘                                  │      silence ⇄ data: stale and back
       │◄────────────────────────────────────────────────────┘
-        resolved: a good value, a person, the source leaves, the rule is removed
+        resolved: a good value (good for `keep_firing_for`, where the rule says so), a person,
+        the source leaves, the rule is removed
 
+While it fires, a person may acknowledge it: until a moment, until undone, or until it gets worse.
 After a person resolved a bad value the series is *disarmed*: it fires again only after one
 good value, or at a higher severity than the one resolved.
 """
@@ -21,7 +23,7 @@ from datetime import datetime, timedelta
 from atalaia.events.alerts import Severity, Transition
 from services.alerting.domain.alert import Alert, Change, Key, State
 from services.alerting.domain.rules import Rule
-from services.alerting.domain.summary import summary
+from services.alerting.domain.summary import Told, told
 
 NewId = Callable[[datetime], str]
 
@@ -92,6 +94,31 @@ def resolve_by_hand(track: Track, alert: Alert, by: str, at: datetime, *, note: 
     return change
 
 
+def acknowledge(
+    track: Track, alert: Alert, by: str, until: datetime | None, at: datetime, *, note: str | None
+) -> Change:
+    """Say that somebody takes care of it: until a moment, or for as long as it fires and gets no worse."""
+    taken = replace(alert, acknowledged_by=by, acknowledged_at=at, acknowledged_until=until)
+    return _announce(track, taken, Transition.ACKNOWLEDGED, at, note=note)
+
+
+def unacknowledge(track: Track, alert: Alert, at: datetime, *, note: str | None = None) -> Change:
+    """Say that nobody takes care of it any more."""
+    return _announce(track, _left_alone(alert), Transition.UNACKNOWLEDGED, at, note=note)
+
+
+def acknowledgement_over(track: Track, at: datetime) -> list[Change]:
+    """End an acknowledgement whose time is up."""
+    alert = track.alert
+    if alert is None or alert.acknowledged_until is None or at < alert.acknowledged_until:
+        return []
+    return [unacknowledge(track, alert, at)]
+
+
+def _left_alone(alert: Alert) -> Alert:
+    return replace(alert, acknowledged_by=None, acknowledged_at=None, acknowledged_until=None)
+
+
 def _begin(track: Track, value: float, breached: list[Severity], at: datetime, new_id: NewId) -> list[Change]:
     alert = Alert(
         alert_id=new_id(at),
@@ -151,7 +178,8 @@ def _firing(
         changes.append(_announce(track, fresh, Transition.DATA_RETURNED, at))
         fresh = changes[-1].alert
     if rule.good(value):
-        return [*changes, _resolve(track, fresh, "recovery", at)]
+        return [*changes, *_good(track, fresh, at, gap)]
+    fresh = replace(fresh, good_since=None)
     held = _still_held(alert, breached, at)
     if track.last_at is not None and at - track.last_at > gap:
         held = {one: at if one.rank > alert.severity.rank else since for one, since in held.items()}
@@ -163,11 +191,23 @@ def _firing(
     severity = max(candidates, key=lambda one: one.rank, default=alert.severity)
     track.alert = fresh
     if severity is not alert.severity:
-        moved = _at_severity(track, fresh, severity)
+        worse = severity.rank > alert.severity.rank
+        moved = _at_severity(track, _left_alone(fresh) if worse else fresh, severity)
         return [*changes, _announce(track, moved, Transition.SEVERITY_CHANGED, at)]
-    if changes or held != alert.held_since:
+    if changes or held != alert.held_since or fresh.good_since != alert.good_since:
         changes.append(Change(fresh, at))
     return changes
+
+
+def _good(track: Track, alert: Alert, at: datetime, gap: timedelta) -> list[Change]:
+    """Resolve, once values have been good for as long as the rule wants; a gap counts for nothing."""
+    keep_firing = timedelta(seconds=track.rule.keep_firing_s)
+    anew = alert.good_since is None or (track.last_at is not None and at - track.last_at > gap)
+    since = at if anew or alert.good_since is None else alert.good_since
+    if at - since >= keep_firing:
+        return [_resolve(track, alert, "recovery", at)]
+    track.alert = replace(alert, good_since=since, held_since={})
+    return [Change(track.alert, at)] if anew else []
 
 
 def _rearm(track: Track, value: float, breached: list[Severity], at: datetime) -> list[Change]:
@@ -192,19 +232,15 @@ def _highest_held(rule: Rule, alert: Alert, at: datetime) -> Severity | None:
 
 def _at_severity(track: Track, alert: Alert, severity: Severity) -> Alert:
     assert alert.value is not None
+    key = track.key
+    about = Told(key.source, key.kind, track.group, key.series, severity, alert.value, alert.started_at)
     return replace(
         alert,
         severity=severity,
         threshold=track.rule.threshold(severity),
-        summary=summary(
-            track.rule,
-            source=track.key.source,
-            kind=track.key.kind,
-            group=track.group,
-            series=track.key.series,
-            severity=severity,
-            value=alert.value,
-        ),
+        summary=told(track.rule.summary, track.rule, about),
+        description=told(track.rule.description, track.rule, about),
+        runbook_url=told(track.rule.runbook_url, track.rule, about),
     )
 
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from atalaia.events.metrics import MetricsBatch
 from atalaia.stats import Histogram
 from services.alerting.domain.lifecycle import Track
-from services.alerting.domain.rules import Rule
-from services.alerting.domain.windows import Seen, Window
+from services.alerting.domain.rules import OVER_COUNTERS, QUANTILES, Rule
+from services.alerting.domain.windows import Events, Happened, Values
+
+_OVER_VALUES: dict[str, Callable[[Sequence[float]], float]] = {
+    "avg": lambda values: sum(values) / len(values),
+    "min": min,
+    "max": max,
+    "sum": sum,
+    "count": len,
+    "last": lambda values: values[-1],
+}
 
 
 @dataclass(eq=False)
@@ -22,55 +32,88 @@ class Measure:
     newest_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        self._window = Window(self.rule)
+        self._values = Values(self.rule.window_s)
+        self._events = Events(self.rule.window_s)
         self._readings: dict[tuple[str, str, str], tuple[datetime | None, float]] = {}
 
     def add(self, batch: MetricsBatch) -> bool:
-        """Take in what the batch has for this rule; return whether it had anything."""
-        seen = Seen(batch.at.timestamp())
-        any_seen = False
-        for series in self.members.get((batch.kind, batch.source), ()):
-            any_seen |= self._one(seen, batch, series)
+        """Take in what the batch has for this rule; return whether it had anything.
+
+        A message without events still moves the time.
+        """
+        at_s = batch.at.timestamp()
         self.newest_at = max(self.newest_at or batch.at, batch.at)
-        self._window.add(seen)
-        return any_seen
+        self._values.advance(at_s)
+        self._events.advance(at_s)
+        mine = self.members.get((batch.kind, batch.source), ())
+        histograms = [series for series in mine if series in batch.histograms]
+        if histograms:
+            self._events.add(at_s, self._happened(batch, histograms))
+        readings = [self._reading(at_s, batch, series) for series in mine if series not in batch.histograms]
+        return bool(histograms) or any(readings)
+
+    def forget_source(self, kind: str, source: str) -> None:
+        """Take out a source that is gone for good."""
+        self.members.pop((kind, source), None)
+        self._readings = {key: known for key, known in self._readings.items() if key[:2] != (kind, source)}
 
     def result(self) -> float | None:
-        return self._window.result()
+        """Return what the rule's function makes of the window; None where there is nothing to judge."""
+        function = self.rule.function
+        if function in QUANTILES:
+            return self._events.quantile(QUANTILES[function])
+        if function == "share":
+            return self._events.share()
+        values = self._values.inside()
+        if function in OVER_COUNTERS:
+            per = self.rule.window_s if function == "rate" else 1.0
+            return sum(values) / per if values else None
+        if not values:
+            return (self._events.total() or None) if function == "count" else None
+        return float(_OVER_VALUES[function](values))
 
-    def _one(self, seen: Seen, batch: MetricsBatch, series: str) -> bool:
-        if series in batch.histograms:
-            self._events(seen, series, batch.histograms[series].histogram())
+    def _happened(self, batch: MetricsBatch, names: Iterable[str]) -> Happened:
+        merged: Histogram | None = None
+        counted = 0
+        for series in names:
+            delta = batch.histograms[series].histogram()
+            counted += delta.count if self.rule.of and self.rule.counts(series) else 0
+            if merged is None:
+                merged = delta
+            else:
+                merged.merge(delta)
+        total = merged.count if merged is not None else 0
+        return Happened(total, counted, merged if self.rule.function in QUANTILES else None)
+
+    def _reading(self, at_s: float, batch: MetricsBatch, series: str) -> bool:
+        if series in batch.gauges:
+            self._values.add(at_s, batch.gauges[series])
         elif series in batch.counters:
-            self._increase(seen, batch, series)
-        elif series in batch.gauges:
-            seen.values.append(batch.gauges[series])
+            self._counter(at_s, batch, series)
         else:
             return False
         return True
 
-    def _events(self, seen: Seen, series: str, histogram: Histogram) -> None:
-        seen.total += histogram.count
-        if self.rule.of and self.rule.counts(series):
-            seen.counted += histogram.count
-        if seen.histogram is None:
-            seen.histogram = Histogram(scale=histogram.scale)
-        seen.histogram.merge(histogram)
+    def _counter(self, at_s: float, batch: MetricsBatch, series: str) -> None:
+        if self.rule.function not in (*OVER_COUNTERS, "share"):
+            self._values.add(at_s, batch.counters[series])
+            return
+        grown = self._increase(batch, series)
+        if grown is None:
+            return
+        if self.rule.function == "share":
+            self._events.add(at_s, Happened(grown, grown if self.rule.counts(series) else 0.0))
+        else:
+            self._values.add(at_s, grown)
 
-    def _increase(self, seen: Seen, batch: MetricsBatch, series: str) -> None:
+    def _increase(self, batch: MetricsBatch, series: str) -> float | None:
+        """Return how much a counter grew since the reading before; a reset counts from zero."""
         value = batch.counters[series]
         key = (batch.kind, batch.source, series)
         before = self._readings.get(key)
         self._readings[key] = (batch.start, value)
-        if self.rule.function not in ("rate", "increase", "share"):
-            seen.values.append(value)
-            return
         if before is None:
-            return
+            return None
         start, last = before
         reset = value < last or (start is not None and batch.start is not None and batch.start > start)
-        grown = value if reset else value - last
-        seen.increase = (seen.increase or 0.0) + grown
-        seen.total += grown
-        if self.rule.of and self.rule.counts(series):
-            seen.counted += grown
+        return value if reset else value - last

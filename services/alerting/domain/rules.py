@@ -10,14 +10,15 @@ from functools import cached_property
 from typing import Literal
 
 from atalaia.events.alerts import Severity
-from atalaia.events.series import parse
+from atalaia.events.series import parse, spell
 
 BAND = Decimal("0.1")
 QUANTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 OVER_VALUES = ("avg", "min", "max", "sum", "count")
 OVER_COUNTERS = ("rate", "increase")
-FUNCTIONS = ("last", *OVER_VALUES, *OVER_COUNTERS, *QUANTILES, "share")
+FUNCTIONS = ("last", *OVER_VALUES, *OVER_COUNTERS, *QUANTILES, "share", "absent")
 SOURCE_KEYS = ("kind", "group", "source")
+_MOST_TELLING = {"source": 0, "group": 1, "kind": 3}
 Op = Literal[">", "<"]
 
 
@@ -46,26 +47,43 @@ Matchers = tuple[Matcher, ...]
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. Thresholds rise in severity; durations are seconds of event time."""
+    """One rule. Thresholds rise in severity; durations are seconds of event time.
+
+    `by_labels`: series that agree in these labels are judged as one. `keep_firing_s`: how long
+    values must be good before the alert resolves. `stale_after_s`: the silence after which
+    an alert is stale; None: five intervals, at least a minute.
+    """
 
     name: str
     metric: str
     thresholds: tuple[tuple[Severity, float], ...]
     match: Matchers = ()
     by: Literal["source", "group"] = "source"
+    by_labels: tuple[str, ...] = ()
     function: str = "last"
     window_s: float = 0.0
     of: Matchers = ()
     op: Op = ">"
     clear: float | None = None
     for_s: float = 60.0
+    keep_firing_s: float = 0.0
+    stale_after_s: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     summary: str = "{rule} of {source}: {value} beyond {threshold}"
+    description: str = ""
+    runbook_url: str = ""
 
     @property
     def merges(self) -> bool:
         """Return whether several series are judged as one."""
-        return self.by == "group" or self.function == "share"
+        return self.by == "group" or self.function == "share" or bool(self.by_labels)
+
+    def judged_as(self, series: str) -> str:
+        """Return the series that an alert about `series` names: itself, or what it is merged into."""
+        if not self.merges:
+            return series
+        labels = dict(parse(series)[1])
+        return spell(self.metric, {key: labels[key] for key in self.by_labels if key in labels})
 
     def beyond(self, value: float, threshold: float) -> bool:
         return value > threshold if self.op == ">" else value < threshold
@@ -105,13 +123,21 @@ class Rule:
     def _counted(self) -> tuple[tuple[str, Callable[[str], bool]], ...]:
         return tuple((matcher.key, matcher.compiled()) for matcher in self.of)
 
-    def selects(self, series: str, *, kind: str, group: str, source: str) -> bool:
-        """Return whether the rule judges this series of this source."""
-        name, labels = parse(series)
-        if name != self.metric:
-            return False
-        about = dict(labels) | {"kind": kind, "group": group, "source": source}
+    def selects(self, about: Mapping[str, str]) -> bool:
+        """Return whether the rule judges a series of its metric, given its labels and its source's keys."""
         return all(holds(about.get(key, "")) for key, holds in self._conditions)
+
+    def selects_source(self, whose: Mapping[str, str]) -> bool:
+        """Return whether the rule looks at a source (its kind, group and source), whatever series it has."""
+        return all(holds(whose[key]) for key, holds in self._conditions if key in SOURCE_KEYS)
+
+    def is_among(self, names: Iterable[str], whose: Mapping[str, str]) -> bool:
+        """Return whether one of these series of a source is one that the rule selects."""
+        return any(parse(name)[0] == self.metric and self.selects(_facts(name, whose)) for name in names)
+
+    @property
+    def tells_sources_apart(self) -> bool:
+        return any(matcher.key in ("group", "source") for matcher in self.match)
 
     def counts(self, series: str) -> bool:
         """Return whether a selected series is among those that `of` names."""
@@ -119,14 +145,43 @@ class Rule:
         return all(holds(labels.get(key, "")) for key, holds in self._counted)
 
 
+class _Index:
+    """Rules by one of their equality matchers, so that one that names another source costs nothing."""
+
+    def __init__(self, keys: tuple[str, ...] | None = None) -> None:
+        self._keys = keys
+        self._anywhere: list[Rule] = []
+        self._where: dict[str, dict[str, list[Rule]]] = {}
+
+    def add(self, rule: Rule) -> None:
+        equal = [one for one in rule.match if one.op == "=" and (self._keys is None or one.key in self._keys)]
+        if not equal:
+            self._anywhere.append(rule)
+            return
+        # the source says most, then the group; of labels, any
+        chosen = min(equal, key=lambda one: _MOST_TELLING.get(one.key, 2))
+        self._where.setdefault(chosen.key, {}).setdefault(chosen.value, []).append(rule)
+
+    def candidates(self, about: Mapping[str, str]) -> Iterator[Rule]:
+        yield from self._anywhere
+        for key, rules in self._where.items():
+            yield from rules.get(about.get(key, ""), ())
+
+
 class Rules:
-    """All rules, by name and by metric."""
+    """All rules, by name, and by what they select."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._by_name = {rule.name: rule for rule in rules}
-        self._by_metric: dict[str, list[Rule]] = {}
+        self._by_metric: dict[str, _Index] = {}
+        self._absent = _Index(SOURCE_KEYS)
+        self._apart = {rule.metric for rule in self if rule.tells_sources_apart}
+        self._absent_apart = any(rule.tells_sources_apart for rule in self if rule.function == "absent")
         for rule in self:
-            self._by_metric.setdefault(rule.metric, []).append(rule)
+            if rule.function == "absent":
+                self._absent.add(rule)
+            else:
+                self._by_metric.setdefault(rule.metric, _Index()).add(rule)
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self._by_name.values())
@@ -137,9 +192,26 @@ class Rules:
     def get(self, name: str) -> Rule | None:
         return self._by_name.get(name)
 
-    def for_metric(self, metric: str) -> list[Rule]:
-        return self._by_metric.get(metric, [])
+    def selecting(self, series: str, whose: Mapping[str, str]) -> Iterator[Rule]:
+        """Yield the rules that judge a series of a source, given its `kind`, `group` and `source`."""
+        index = self._by_metric.get(parse(series)[0])
+        if index is not None:
+            facts = _facts(series, whose)
+            yield from (rule for rule in index.candidates(facts) if rule.selects(facts))
+
+    def missing_from(self, whose: Mapping[str, str]) -> Iterator[Rule]:
+        """Yield the rules that judge whether a source has a series at all."""
+        return (rule for rule in self._absent.candidates(whose) if rule.selects_source(whose))
+
+    def alike_for_all_sources(self, names: Iterable[str]) -> bool:
+        """Return whether these series are judged alike whichever source of a kind has them."""
+        return not self._absent_apart and self._apart.isdisjoint(parse(name)[0] for name in names)
 
     @property
     def longest_window_s(self) -> float:
         return max((rule.window_s for rule in self), default=0.0)
+
+
+def _facts(series: str, whose: Mapping[str, str]) -> dict[str, str]:
+    """Return what matchers look at: the series' labels, and the keys of its source."""
+    return {**dict(parse(series)[1]), **whose}

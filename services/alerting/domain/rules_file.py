@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple, cast
 
 import yaml
@@ -25,13 +26,14 @@ from services.alerting.domain.rules import (
     Rule,
     Rules,
 )
-from services.alerting.domain.summary import summary
+from services.alerting.domain.summary import Told, told
 
 FIELDS = (
     "name", "metric", "match", "by", "function", "window", "of", "op", "thresholds", "clear", "for",
-    "labels", "summary", "enabled",
+    "keep_firing_for", "stale_after", "labels", "summary", "description", "runbook_url", "enabled",
 )  # fmt: skip
 WINDOW_MOST_S = 3600.0
+_SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MATCHES: dict[str, Literal["!=", "=~", "!~"]] = {"!=": "!=", "=~": "=~", "!~": "!~"}
@@ -126,7 +128,7 @@ def _rule(
         for needed in ("metric", "thresholds"):
             if needed not in fields:
                 note(entry, needed, f"missing in rule {name!r}")
-        rule = Rule(name, "", ())
+        rule = Rule(name, "", (), for_s=0.0 if _is_absent(fields) else 60.0)
     for field, parser in _PARSERS.items():
         if field in fields:
             try:
@@ -140,9 +142,14 @@ def _rule(
     return rule if len(problems) == before else None
 
 
+def _is_absent(fields: dict[str, tuple[Node, Node]]) -> bool:
+    """The thresholds of `absent` are durations already."""
+    return "function" in fields and _scalar(fields["function"][1]) == "absent"
+
+
 def _contradictions(rule: Rule) -> list[tuple[str, str]]:
     found = []
-    if rule.function != "last" and not rule.window_s:
+    if rule.function not in ("last", "absent") and not rule.window_s:
         found.append(("window", f"`{rule.function}` looks at a window; say how long, as in `window: 60s`"))
     if (rule.function == "share") != bool(rule.of):
         found.append(("of", "goes with `function: share`, and is needed there"))
@@ -150,18 +157,21 @@ def _contradictions(rule: Rule) -> list[tuple[str, str]]:
         found.append(
             ("function", f"`{rule.function}` cannot merge a group; histograms and counters can be merged")
         )
+    if rule.by_labels and rule.function not in (*QUANTILES, *OVER_COUNTERS, "share", "count"):
+        found.append(("by", f"`{rule.function}` cannot merge series; histograms and counters can be merged"))
+    if rule.function == "absent" and rule.op == "<":
+        found.append(("op", "`absent` counts seconds without the series; they can only be too many"))
     values = [threshold for _, threshold in rule.thresholds]
     if values != sorted(values, reverse=rule.op == "<") or len(set(values)) != len(values):
         found.append(("thresholds", "must get further away from warning to critical"))
     elif rule.clear is not None and rule.beyond(rule.clear, values[0]):
         found.append(("clear", f"{rule.clear:g} is itself bad by the lowest threshold {values[0]:g}"))
     try:
-        labels = {} if rule.merges else {"x": ""}
-        series = spell(rule.metric, labels)
-        severity = rule.thresholds[0][0]
-        summary(rule, source="s", kind="k", group="g", series=series, severity=severity, value=0.5)
+        example = Told("s", "k", "g", spell(rule.metric, {"x": ""}), rule.thresholds[0][0], 0.5, _SOME_TIME)
+        for field in ("summary", "description", "runbook_url"):
+            told(getattr(rule, field), rule, example)
     except (ValueError, KeyError, IndexError, AttributeError) as error:
-        found.append(("summary", f"not a template: {error}"))
+        found.append((field, f"not a template: {error}"))
     return found
 
 
@@ -237,11 +247,20 @@ def _choice(field: str, allowed: tuple[str, ...]) -> Callable[[Rule, Node], Rule
             raise _Wrong(node, f"{value!r} is none of {', '.join(allowed)}{hint}")
         if field == "op":
             return replace(rule, op=cast(Op, value))
-        if field == "by":
-            return replace(rule, by=cast(Literal["source", "group"], value))
         return replace(rule, function=value)
 
     return choose
+
+
+def _by(rule: Rule, node: Node) -> Rule:
+    """`source` or `group`; in a list, labels may follow: series that agree in them are judged as one."""
+    parts = [node] if isinstance(node, yaml.ScalarNode) else _sequence(node)
+    if not parts or _scalar(parts[0]) not in ("source", "group"):
+        raise _Wrong(node, "is `source`, `group`, or a list that begins so and goes on with labels")
+    labels = tuple(_scalar(part) for part in parts[1:])
+    if taken := RESERVED_KEYS.intersection(labels):
+        raise _Wrong(node, f"{', '.join(sorted(taken))} is reserved; series do not have it")
+    return replace(rule, by=cast(Literal["source", "group"], _scalar(parts[0])), by_labels=labels)
 
 
 def _labels(rule: Rule, node: Node) -> Rule:
@@ -258,7 +277,7 @@ def _enabled(entry: yaml.MappingNode) -> bool:
 _PARSERS: dict[str, Callable[[Rule, Node], Rule]] = {
     "metric": _metric,
     "match": lambda rule, node: replace(rule, match=_matchers(node)),
-    "by": _choice("by", ("source", "group")),
+    "by": _by,
     "function": _choice("function", FUNCTIONS),
     "window": _window,
     "of": _of,
@@ -266,8 +285,12 @@ _PARSERS: dict[str, Callable[[Rule, Node], Rule]] = {
     "thresholds": _thresholds,
     "clear": lambda rule, node: replace(rule, clear=None if _is_null(node) else _number(node)),
     "for": lambda rule, node: replace(rule, for_s=_seconds(node)),
+    "keep_firing_for": lambda rule, node: replace(rule, keep_firing_s=_seconds(node)),
+    "stale_after": lambda rule, node: replace(rule, stale_after_s=None if _is_null(node) else _seconds(node)),
     "labels": _labels,
     "summary": lambda rule, node: replace(rule, summary=_scalar(node)),
+    "description": lambda rule, node: replace(rule, description=_scalar(node)),
+    "runbook_url": lambda rule, node: replace(rule, runbook_url=_scalar(node)),
 }
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
 
 from atalaia.events.alerts import Severity
+from atalaia.events.instants import iso
 from atalaia.events.series import parse
 from services.alerting.domain.rules import Rule
 
@@ -26,23 +29,35 @@ class Shown(float):
                 return format(float(self), spec)
 
 
-def summary(
-    rule: Rule, *, source: str, kind: str, group: str, series: str, severity: Severity, value: float
-) -> str:
-    """Return the rule's summary, filled in. Raises ValueError, KeyError or the like on a wrong template."""
-    labels = defaultdict(str, parse(series)[1])
-    return rule.summary.format_map(
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a template may speak of, beside its rule."""
+
+    source: str
+    kind: str
+    group: str
+    series: str
+    severity: Severity
+    value: float
+    started_at: datetime
+
+
+def told(template: str, rule: Rule, about: Told) -> str:
+    """Return a template, filled in. Raises ValueError, KeyError or the like on a wrong one."""
+    return template.format_map(
         {
             "rule": rule.name,
-            "source": source,
-            "kind": kind,
-            "group": group,
-            "series": series,
-            "severity": severity.value,
-            "value": Shown(value),
-            "threshold": Shown(rule.threshold(severity)),
+            "metric": rule.metric,
+            "source": about.source,
+            "kind": about.kind,
+            "group": about.group,
+            "series": about.series,
+            "severity": about.severity.value,
+            "value": Shown(about.value),
+            "threshold": Shown(rule.threshold(about.severity)),
             "for": _duration(rule.for_s),
-            "labels": labels,
+            "started_at": iso(about.started_at),
+            "labels": defaultdict(str, parse(about.series)[1]),
         }
     )
 

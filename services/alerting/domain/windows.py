@@ -1,84 +1,109 @@
-"""What a function sees: the values of a stretch of event time."""
+"""What a function sees: what came in a stretch of event time, (newest − window, newest]."""
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+import math
+from array import array
+from bisect import bisect_right
+from collections.abc import MutableSequence, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from atalaia.stats import Histogram
-from services.alerting.domain.rules import QUANTILES, Rule
+
+T = TypeVar("T")
+FINEST_SCALE = 20
+COMPACTED_FROM = 256
 
 
-@dataclass(slots=True)
-class Seen:
-    """What one message adds: values of gauges, increases of counters, events of histograms."""
+class Timed(Generic[T]):
+    """Items by time, in two columns; what falls out of the window is handed back once."""
 
-    at_s: float
-    values: list[float] = field(default_factory=list)
-    increase: float | None = None
-    counted: float = 0.0
-    total: float = 0.0
+    def __init__(self, window_s: float, items: MutableSequence[T]) -> None:
+        self._window_s = window_s
+        self._at_s = array("d")
+        self._items = items
+        self._gone = 0
+        self._newest_s = -math.inf
+
+    def advance(self, at_s: float) -> Sequence[T]:
+        """Move the end of the window, which never moves back; return what fell out of it."""
+        if at_s <= self._newest_s:
+            return ()
+        self._newest_s = at_s
+        first = bisect_right(self._at_s, at_s - self._window_s, self._gone)
+        fallen = self._items[self._gone : first]
+        self._gone = first
+        if self._gone > COMPACTED_FROM and 2 * self._gone > len(self._at_s):
+            del self._at_s[: self._gone], self._items[: self._gone]
+            self._gone = 0
+        return fallen
+
+    def add(self, at_s: float, item: T) -> bool:
+        """Put an item in its place: members of a group may be out of order. False: it is too old."""
+        if at_s <= self._newest_s - self._window_s:
+            return False
+        place = bisect_right(self._at_s, at_s, self._gone)
+        self._at_s.insert(place, at_s)
+        self._items.insert(place, item)
+        return True
+
+    def inside(self) -> Sequence[T]:
+        return self._items[self._gone :]
+
+
+class Values:
+    """Readings of gauges, or increases of counters: 16 bytes each."""
+
+    def __init__(self, window_s: float) -> None:
+        self._timed: Timed[float] = Timed(window_s, array("d"))
+
+    def advance(self, at_s: float) -> None:
+        self._timed.advance(at_s)
+
+    def add(self, at_s: float, value: float) -> None:
+        self._timed.add(at_s, value)
+
+    def inside(self) -> Sequence[float]:
+        return self._timed.inside()
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Events of one message: how many there were, how many of them count, how long they took."""
+
+    total: float
+    counted: float
     histogram: Histogram | None = None
 
 
-class Window:
-    """The last `rule.window_s` seconds before the newest message: (newest − window, newest]."""
+class Events:
+    """Events of many messages, their histograms merged as they come and unmerged as they go."""
 
-    def __init__(self, rule: Rule) -> None:
-        self._rule = rule
-        self._seen: deque[Seen] = deque()
-        self._newest_s = float("-inf")
+    def __init__(self, window_s: float) -> None:
+        self._timed: Timed[Happened] = Timed(window_s, [])
+        self._merged = Histogram(scale=FINEST_SCALE)
 
-    def add(self, seen: Seen) -> None:
-        """Take a message in. Members of a group may be a little out of order among themselves."""
-        self._newest_s = max(self._newest_s, seen.at_s)
-        self._seen.append(seen)
-        oldest = self._newest_s - self._rule.window_s
-        while self._seen and self._seen[0].at_s <= oldest:
-            self._seen.popleft()
+    def advance(self, at_s: float) -> None:
+        for happened in self._timed.advance(at_s):
+            if happened.histogram is not None:
+                self._merged.unmerge(happened.histogram)
 
-    def result(self) -> float | None:
-        """Return what the rule's function makes of the window; None where there is nothing to judge."""
-        oldest = self._newest_s - self._rule.window_s
-        inside = [seen for seen in self._seen if seen.at_s > oldest]
-        function = self._rule.function
-        if function in QUANTILES:
-            return _merged(inside).quantile(QUANTILES[function])
-        if function == "share":
-            total = sum(seen.total for seen in inside)
-            return sum(seen.counted for seen in inside) / total if total else None
-        if function in ("rate", "increase"):
-            increases = [seen.increase for seen in inside if seen.increase is not None]
-            if not increases:
-                return None
-            return sum(increases) / (self._rule.window_s if function == "rate" else 1.0)
-        return _over_values(function, [value for seen in inside for value in seen.values], inside)
+    def add(self, at_s: float, happened: Happened) -> None:
+        if self._timed.add(at_s, happened) and happened.histogram is not None:
+            self._merged.merge(happened.histogram)
 
+    def total(self) -> float:
+        return sum(happened.total for happened in self._timed.inside())
 
-def _merged(inside: list[Seen]) -> Histogram:
-    merged = Histogram(scale=20)
-    for seen in inside:
-        if seen.histogram is not None:
-            merged.merge(seen.histogram)
-    return merged
+    def share(self) -> float | None:
+        """Return the part that counts; None where nothing happened."""
+        total = self.total()
+        return sum(happened.counted for happened in self._timed.inside()) / total if total else None
 
-
-def _over_values(function: str, values: list[float], inside: list[Seen]) -> float | None:
-    if function == "count" and not values:
-        total = sum(seen.total for seen in inside)
-        return total or None
-    if not values:
-        return None
-    match function:
-        case "avg":
-            return sum(values) / len(values)
-        case "min":
-            return min(values)
-        case "max":
-            return max(values)
-        case "sum":
-            return sum(values)
-        case "count":
-            return float(len(values))
-        case _:
-            return values[-1]
+    def quantile(self, q: float) -> float | None:
+        inside = [one.histogram for one in self._timed.inside() if one.histogram is not None]
+        if inside:
+            self._merged.min = min(one.min for one in inside)
+            self._merged.max = max(one.max for one in inside)
+        return self._merged.quantile(q)

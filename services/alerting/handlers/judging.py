@@ -24,6 +24,9 @@ _log_ = _log.get("judging")
 COMMIT_EVERY_S = 1.0
 Give = Callable[[MetricsBatch, datetime, int], None]
 WAIT_S = 0.25
+TICK_S = 0.25
+REST_S = 0.002  # between rounds: many messages that come one by one are judged and committed together
+REPLAYED_AT_LEAST_S = 30.0  # so that the order of the last messages is known, whatever the rules need
 STANDBY_S = 2.0
 
 
@@ -63,7 +66,7 @@ class Session:
     position: Position
     changes: list[Change] = field(default_factory=list)
     committed_s: float = 0.0
-    moved: bool = False
+    ticked_s: float = 0.0
 
 
 class Judging:
@@ -184,11 +187,10 @@ class Judging:
             if position:
                 for stored in await self._stream.newest(partition, position):
                     self._again(session, stored, judge.seed)
-        if judge.longest_window_s:
-            start = since - timedelta(seconds=judge.longest_window_s)
-            for stored in await self._stream.between(start, max(positions.values()), list(positions)):
-                if stored.sequence <= positions.get(partition_in(stored.subject), 0):
-                    self._again(session, stored, judge.replay)
+        start = since - timedelta(seconds=max(judge.longest_window_s, REPLAYED_AT_LEAST_S))
+        for stored in await self._stream.between(start, max(positions.values()), list(positions)):
+            if stored.sequence <= positions.get(partition_in(stored.subject), 0):
+                self._again(session, stored, judge.replay)
 
     def _again(self, session: Session, stored: Stored, give: Give) -> None:
         try:
@@ -198,8 +200,7 @@ class Judging:
         give(batch, stored.stored_at, partition_in(stored.subject))
 
     async def _judge(self, session: Session, reading: Reader) -> None:
-        listened_at_s = self._clock.monotonic_s()
-        session.committed_s = listened_at_s
+        session.committed_s = session.ticked_s = self._clock.monotonic_s()
         while True:
             if not self._requests and self._new_rules is None:
                 await _soon(self._wake.wait(), WAIT_S)
@@ -208,9 +209,7 @@ class Judging:
                 await self._one(session, stored)
             requests = self._apply(session)
             now_s = self._clock.monotonic_s()
-            elapsed_s, listened_at_s = now_s - listened_at_s, now_s
-            if reading.caught_up and elapsed_s < 5 * WAIT_S:
-                session.changes += session.judge.tick(timedelta(seconds=elapsed_s), self._clock.now())
+            self._tick(session, now_s, heard_all=reading.caught_up)
             # the lease is renewed by each commit, so an idle judge commits, too
             if session.changes or now_s - session.committed_s >= COMMIT_EVERY_S:
                 await self._commit(session)
@@ -218,6 +217,17 @@ class Judging:
             for request in requests:
                 if not request.done.done():
                     request.done.set_result(None)
+            if messages:
+                await asyncio.sleep(REST_S)
+
+    def _tick(self, session: Session, now_s: float, *, heard_all: bool) -> None:
+        """Let silence count, for as long as it could have been broken."""
+        elapsed_s = now_s - session.ticked_s
+        if elapsed_s < TICK_S:
+            return
+        session.ticked_s = now_s
+        if heard_all and elapsed_s < 5 * WAIT_S:
+            session.changes += session.judge.tick(timedelta(seconds=elapsed_s), self._clock.now())
 
     async def _one(self, session: Session, stored: Stored) -> None:
         partition = partition_in(stored.subject)

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, FiniteFloat
 
 SEVERITY_HEADER = "atalaia-severity"
+_MAY_BE_ABSENT = ("description", "runbook_url", "acknowledged_by", "resolved_by")
 
 
 class Severity(StrEnum):
@@ -28,6 +29,7 @@ class Transition(StrEnum):
     FIRED = "fired"
     SEVERITY_CHANGED = "severity_changed"
     ACKNOWLEDGED = "acknowledged"
+    UNACKNOWLEDGED = "unacknowledged"
     WENT_STALE = "went_stale"
     DATA_RETURNED = "data_returned"
     RESOLVED = "resolved"
@@ -52,8 +54,13 @@ class AlertTransition(BaseModel):
     threshold: FiniteFloat | None
     started_at: AwareDatetime
     summary: str
+    description: str | None = None
+    runbook_url: str | None = None
     labels: dict[str, str] = {}
+    acknowledged_by: str | None = None
     resolved_by: str | None = None
 
     def body(self) -> bytes:
-        return self.model_dump_json(exclude_none=self.resolved_by is None).encode()
+        """Return the JSON that is published; what may be absent and is not set is left out."""
+        unset = {name for name in _MAY_BE_ABSENT if getattr(self, name) is None}
+        return self.model_dump_json(exclude=unset).encode()

@@ -48,7 +48,16 @@ class HistogramDelta(BaseModel):
 
     def histogram(self) -> Histogram:
         """Return it in the form that merges."""
-        return Histogram.from_dense(**self.model_dump())
+        return Histogram.from_dense(
+            count=self.count,
+            sum=self.sum,
+            min=self.min,
+            max=self.max,
+            scale=self.scale,
+            zero_count=self.zero_count,
+            offset=self.offset,
+            counts=self.counts,
+        )
 
     @classmethod
     def of(cls, histogram: Histogram) -> HistogramDelta:

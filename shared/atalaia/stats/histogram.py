@@ -74,6 +74,19 @@ class Histogram:
         self.min = min(self.min, other.min)
         self.max = max(self.max, other.max)
 
+    def unmerge(self, other: Histogram) -> None:
+        """Take the events of a histogram out again that was merged before; `min` and `max` stay."""
+        shift = other.scale - self.scale
+        for index, n in other.buckets.items():
+            left = self.buckets[index >> shift] - n
+            if left:
+                self.buckets[index >> shift] = left
+            else:
+                del self.buckets[index >> shift]
+        self.count -= other.count
+        self.sum -= other.sum
+        self.zero_count -= other.zero_count
+
     def rescale(self, scale: int) -> None:
         """Halve the resolution until `scale`, which is not above the present one."""
         shift = self.scale - scale

@@ -113,6 +113,7 @@ class Court:
             self.judge.seed(one, one.at, PARTITION)
         for one in self.heard:
             self.judge.replay(one, one.at, PARTITION)
+        self.commit(self.judge.reload(self.rules, at(0)))
 
     def states(self) -> list[State]:
         return [alert.state for alert in self.stored.values()]
