@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup up test check test-long format lock clean
+.PHONY: help setup up test check test-long bench format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: $(STAMP) ## run the tests, against real servers that they start
 
 test-long: $(STAMP) ## soaks and repeats: minutes
 	@$(BIN)/python -m pytest -m long
+
+bench: $(STAMP) ## every figure about speed: minutes
+	@$(BIN)/python -m benchmarks
 
 check: $(STAMP) ## lint, types, import contracts
 	@$(BIN)/ruff check .

@@ -1,1 +1,1 @@
-"""What the README says about speed, as commands: `python -m benchmarks.<name>`; `make bench` runs all."""
+"""What is claimed about speed, as commands: `python -m benchmarks.<name>`, `make bench` for all."""
