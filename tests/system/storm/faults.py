@@ -1,132 +1,284 @@
-"""Faults, by name: each is done to a running platform and undone again."""
+"""Faults, by name: each is a context in which something is away, and after which it is back."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
+import nats.js.errors
 import psutil
+from redis.asyncio import Redis
 
-from tests.system.platform import Platform, await_that
+from atalaia.events.streams import ALERTS_STREAM, METRICS_STREAM
+from tests.system.storm import disks
+from tests.system.storm.door import Trap
+from tests.system.storm.extra import Extra
+from tests.system.storm.ledger import Ledger
+from tests.system.storm.stage import SERVERS, SERVICES, Stage
+from tests.system.storm.traffic import Traffic
 
-COMMANDS = {
-    "nats": "nats-server",
-    "postgres": "postgres",
-    "redis": "valkey-server",
-    "alerting": "services.alerting",
-    "api": "services.api",
-    "collector": "services.collector",
-    "loadgen": "services.loadgen",
-}
+MISSING_AFTER_S = 7.5  # a service says every 2 s that it is there, and is missed after 6 s
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that a fault may lay its hands on."""
+
+    stage: Stage
+    traffic: Traffic
+    ledger: Ledger
+    extra: Extra
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`victim`: whose failed reads are excused. `strike` returns once the fault is over."""
+    """`away`: what is not there meanwhile. `shows`: it must be seen in `/health/detailed`."""
 
     name: str
-    victim: str
-    strike: Callable[[Platform], Awaitable[None]]
+    away: frozenset[str]
+    hold_s: float
+    strike: Callable[[Scene], AbstractAsyncContextManager[None]]
+    shows: bool = True
 
 
-def kill(name: str) -> Fault:
-    """SIGKILL; the platform starts it again."""
+def kill(name: str, away_s: float | None = None) -> Fault:
+    """SIGKILL, then nothing for a while, then it is started again."""
 
-    async def strike(platform: Platform) -> None:
-        victim = platform.child(COMMANDS[name])
-        victim.kill()
-        await asyncio.to_thread(
-            await_that, lambda: _another(platform, COMMANDS[name], victim), within_s=20.0, what=name
-        )
+    @asynccontextmanager
+    async def strike(scene: Scene) -> AsyncIterator[None]:
+        stage = scene.stage
+        if name in SERVERS:
+            stage.process(name).kill()
+            await stage.doors[name].shut()
+            await stage.server(name).wait()
+            yield
+            await stage.server(name).start()
+            await stage.doors[name].open()
+        else:
+            await stage.services[name].kill()
+            yield
+            await stage.services[name].start()
 
-    return Fault(f"kill-{name}", name, strike)
+    usual_s = 4.0 if name in SERVERS or name == "api" else MISSING_AFTER_S
+    return Fault(f"kill-{name}", frozenset({name}), away_s or usual_s, strike, shows=name != "api")
 
 
 def freeze(name: str, seconds: float) -> Fault:
     """SIGSTOP of the process and all below it, then SIGCONT."""
 
-    async def strike(platform: Platform) -> None:
-        process = platform.child(COMMANDS[name])
+    @asynccontextmanager
+    async def strike(scene: Scene) -> AsyncIterator[None]:
+        process = scene.stage.process(name)
         family = [process, *process.children(recursive=True)]
         for one in family:
             _signal(one, signal.SIGSTOP)
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            for one in family:
-                _signal(one, signal.SIGCONT)
+        yield
+        for one in family:
+            _signal(one, signal.SIGCONT)
 
-    return Fault(f"freeze-{name}-{seconds:g}s", name, strike)
+    shows = name != "api" and (name in SERVERS or seconds >= MISSING_AFTER_S)
+    return Fault(f"freeze-{name}-{seconds:g}s", frozenset({name}), seconds, strike, shows)
+
+
+def silence(name: str, seconds: float) -> Fault:
+    """Connections are half open: nothing passes, nothing is closed; afterwards only new ones work."""
+
+    @asynccontextmanager
+    async def strike(scene: Scene) -> AsyncIterator[None]:
+        scene.stage.doors[name].go_silent()
+        yield
+        scene.stage.doors[name].listen_again()
+
+    return Fault(f"silent-{name}-{seconds:g}s", frozenset({name}), seconds, strike)
+
+
+def slow(name: str, delay_s: float, seconds: float) -> Fault:
+    """Everything that is sent to the server is late."""
+
+    @asynccontextmanager
+    async def strike(scene: Scene) -> AsyncIterator[None]:
+        scene.stage.doors[name].delay_s = delay_s
+        yield
+        scene.stage.doors[name].delay_s = 0.0
+
+    return Fault(f"slow-{name}", frozenset({name}), seconds, strike)
+
+
+def commits(trap: Trap, seconds: float = 1.0) -> Fault:
+    """Connections to the database die, or go silent, while they commit."""
+
+    @asynccontextmanager
+    async def strike(scene: Scene) -> AsyncIterator[None]:
+        door = scene.stage.doors["postgres"]
+        before = door.trapped
+        door.set_trap(b"COMMIT", trap)
+        yield
+        door.remove_trap()
+        assert door.trapped > before, "nothing was committed meanwhile"
+
+    name = f"commit-{trap.name.lower().replace('_', '-')}"
+    return Fault(name, frozenset({"postgres"}), seconds, strike, shows=False)
 
 
 def cut_sessions() -> Fault:
     """Every session of the database ends at once."""
 
-    async def strike(platform: Platform) -> None:
-        connection = await asyncpg.connect(platform.urls()["DATABASE_URL"])
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-        )
-        await connection.close()
+    @asynccontextmanager
+    async def strike(scene: Scene) -> AsyncIterator[None]:
+        await _end_sessions(scene.stage.servers.postgres.url)
+        yield
 
-    return Fault("cut-sessions", "postgres", strike)
+    return Fault("cut-sessions", frozenset({"postgres"}), 0.0, strike, shows=False)
 
 
 def delete_consumers() -> Fault:
     """Every consumer of the metrics stream is deleted behind its reader's back."""
 
-    async def strike(platform: Platform) -> None:
-        async with platform.nats() as client:
+    @asynccontextmanager
+    async def strike(scene: Scene) -> AsyncIterator[None]:
+        async with scene.stage.nats() as client:
             manager = client.jsm()
-            for info in await manager.consumers_info("ATALAIA_METRICS"):
-                await manager.delete_consumer("ATALAIA_METRICS", info.name)
+            for info in await manager.consumers_info(METRICS_STREAM):
+                await manager.delete_consumer(METRICS_STREAM, info.name)
+        yield
 
-    return Fault("delete-consumers", "nats", strike)
+    return Fault("delete-consumers", frozenset(), 0.0, strike, shows=False)
+
+
+def delete_stream(name: str) -> Fault:
+    """A stream is deleted; what it held is in the ledger, and judged, before."""
+
+    @asynccontextmanager
+    async def strike(scene: Scene) -> AsyncIterator[None]:
+        async with scene.traffic.quiet(), scene.stage.nats() as client:
+            await scene.ledger.all_judged()
+            await scene.ledger.read()
+            await client.jsm().delete_stream(name)
+            yield
+            while not await _there(client.jsm(), name):
+                await asyncio.sleep(0.1)
+
+    return Fault(f"delete-{name.removeprefix('ATALAIA_').lower()}", frozenset(), 0.0, strike, shows=False)
 
 
 def reload_rules() -> Fault:
-    async def strike(platform: Platform) -> None:
-        platform.child(COMMANDS["alerting"]).send_signal(signal.SIGHUP)
+    """A rule is removed, by SIGHUP; once its alerts have ended it comes back."""
 
-    return Fault("reload-rules", "alerting", strike)
+    @asynccontextmanager
+    async def strike(scene: Scene) -> AsyncIterator[None]:
+        await scene.extra.all_fire()
+        scene.stage.write_rules(extra=False)
+        _reload(scene.stage)
+        yield
+        await scene.extra.none_fires()
+        scene.stage.write_rules(extra=True)
+        _reload(scene.stage)
+        await scene.extra.all_fire()
+
+    return Fault("reload-rules", frozenset(), 0.0, strike, shows=False)
+
+
+def change_password(name: str, seconds: float = 4.0) -> Fault:
+    """The server wants another password, from those who are connected, too; and then the old one again."""
+    change = {"nats": _nats_password, "postgres": _postgres_password, "redis": _redis_password}[name]
+
+    @asynccontextmanager
+    async def strike(scene: Scene) -> AsyncIterator[None]:
+        old = scene.stage.server(name).password
+        await change(scene.stage, old, "another")
+        scene.stage.doors[name].cut()
+        yield
+        await change(scene.stage, "another", old)
+
+    return Fault(f"password-{name}", frozenset({name}), seconds, strike)
+
+
+def full_disk(name: str, seconds: float = 6.0) -> Fault:
+    """The server's disk is full to the last byte. Where that ends the server, it is started again after."""
+
+    @asynccontextmanager
+    async def strike(scene: Scene) -> AsyncIterator[None]:
+        stage = scene.stage
+        disks.fill(stage.disks[name])
+        yield
+        disks.free(stage.disks[name])
+        if name == "nats" or not stage.process(name).is_running():
+            await stage.server(name).stop()  # a server without space gives JetStream up until it is restarted
+            await stage.server(name).start()
+
+    return Fault(f"full-disk-{name}", frozenset({name}), seconds, strike, shows=name == "nats")
 
 
 def several(*faults: Fault) -> Fault:
-    """At once."""
+    """At once, until the last is over."""
 
-    async def strike(platform: Platform) -> None:
-        await asyncio.gather(*(fault.strike(platform) for fault in faults))
+    @asynccontextmanager
+    async def strike(scene: Scene) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for fault in faults:
+                await stack.enter_async_context(fault.strike(scene))
+            yield
 
-    victims = "api" if any(fault.victim == "api" for fault in faults) else faults[0].victim
-    return Fault("+".join(fault.name for fault in faults), victims, strike)
-
-
-SINGLE = [
-    *(kill(name) for name in COMMANDS),
-    freeze("nats", 5),
-    freeze("postgres", 5),
-    freeze("redis", 3),
-    freeze("alerting", 5),
-    cut_sessions(),
-    delete_consumers(),
-    reload_rules(),
-]
-BY_NAME = {fault.name: fault for fault in SINGLE}
+    return Fault(
+        "+".join(fault.name for fault in faults),
+        frozenset().union(*(fault.away for fault in faults)),
+        max(fault.hold_s for fault in faults),
+        strike,
+        shows=any(fault.shows for fault in faults) and not any("api" in fault.away for fault in faults),
+    )
 
 
-def _another(platform: Platform, command: str, than: psutil.Process) -> bool:
-    for child in platform.children():
-        try:
-            alive = child.pid != than.pid and child.status() != psutil.STATUS_ZOMBIE
-            if alive and command in " ".join(child.cmdline()):
-                return True
-        except psutil.NoSuchProcess:
-            continue
-    return False
+async def _end_sessions(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+    finally:
+        await connection.close()
+
+
+async def _there(manager: nats.js.JetStreamManager, name: str) -> bool:
+    try:
+        await manager.stream_info(name)
+    except nats.js.errors.NotFoundError:
+        return False
+    return True
+
+
+def _reload(stage: Stage) -> None:
+    for name, service in stage.services.items():
+        if service.name == "alerting" and service.running:
+            _signal(stage.process(name), signal.SIGHUP)
+
+
+async def _nats_password(stage: Stage, old: str, new: str) -> None:
+    config = stage.servers.nats.data / "nats.conf"
+    config.write_text(config.read_text().replace(f'"{old}"', f'"{new}"'))
+    _signal(stage.process("nats"), signal.SIGHUP)
+
+
+async def _postgres_password(stage: Stage, old: str, new: str) -> None:
+    server = stage.servers.postgres
+    url = server.url.replace(server.password, old)
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(f"ALTER ROLE atalaia PASSWORD '{new}'")
+    finally:
+        await connection.close()
+    await _end_sessions(server.url.replace(server.password, new))
+
+
+async def _redis_password(stage: Stage, old: str, new: str) -> None:
+    server = stage.servers.redis
+    async with Redis.from_url(server.url.replace(server.password, old)) as client:
+        await client.config_set("requirepass", new)
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:
@@ -134,3 +286,36 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
         os.kill(process.pid, number)
     except ProcessLookupError:
         return
+
+
+KILLS = [kill(name) for name in (*SERVERS, *SERVICES)]
+SINGLE = [
+    *KILLS,
+    freeze("nats", 5),
+    freeze("postgres", 5),
+    freeze("redis", 3),
+    freeze("alerting", 4),
+    silence("nats", 4),
+    silence("postgres", 5),
+    slow("postgres", 1.2, 5),
+    commits(Trap.CUT_BEFORE),
+    commits(Trap.CUT_AFTER),
+    cut_sessions(),
+    delete_consumers(),
+    delete_stream(METRICS_STREAM),
+    delete_stream(ALERTS_STREAM),
+    change_password("nats"),
+    change_password("postgres"),
+    reload_rules(),
+]
+FREEZES = [freeze(name, 30) for name in (*SERVERS, *SERVICES)]
+LONG = [
+    *FREEZES,
+    silence("redis", 4),
+    silence("nats", 30),
+    silence("postgres", 30),
+    commits(Trap.SILENT),
+    change_password("redis"),
+]
+FULL_DISKS = [full_disk("nats"), full_disk("postgres")]
+BY_NAME = {fault.name: fault for fault in (*SINGLE, *LONG, *FULL_DISKS)}

@@ -1,164 +1,239 @@
-"""One storm: traffic, faults in turn, and the comparison of the books with what was announced."""
+"""One storm: traffic, faults in turn, and the comparison of the books with what was told."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
+from typing import Any
 
-import asyncpg
-import nats.errors
-from nats.js.api import AckPolicy, ConsumerConfig
+import psutil
 
-from tests.system.platform import ROOT, Platform
-from tests.system.storm.books import HOLDING, RULES, Balance, Entry, compare
-from tests.system.storm.faults import Fault
-from tests.system.storm.traffic import Reads, Traffic
+from tests.system.storm.books import HELD, NOW, Balance, Entry, books_of, compare, weigh
+from tests.system.storm.extra import Extra
+from tests.system.storm.faults import Fault, Scene
+from tests.system.storm.ledger import Ledger
+from tests.system.storm.stage import SERVERS, Stage
+from tests.system.storm.traffic import Traffic
+from tests.system.storm.watch import Watch
 
-BETWEEN_S = 3.0
+STAYS_WELL_S = 2.5  # a service says every 2 s how it is
+STAYS_HEARD_S = 7.0  # once the broker is back, whoever is not heard is missed after 6 s
 HEALTHY_WITHIN_S = 10.0
-ARRIVES_WITHIN_S = 20.0
-JUDGED = ("fired", "resolved")
+ARRIVES_WITHIN_S = 60.0
+Listed = set[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One fault. `recovered_s`: from its return until nothing is complained about; None: not in time."""
+
+    fault: str
+    away_s: float
+    shown: str | None
+    must_show: bool
+    recovered_s: float | None
+    left: list[str] = field(default_factory=list)
+    died: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        recovered = self.recovered_s is not None and self.recovered_s <= HEALTHY_WITHIN_S
+        return recovered and not self.died and (self.shown is not None or not self.must_show)
+
+    def line(self) -> str:
+        recovered = "not in time" if self.recovered_s is None else f"{self.recovered_s:.1f} s"
+        shown = self.shown or ("NOT SHOWN" if self.must_show else "-")
+        trouble = "; ".join([*self.died, *(self.left if self.recovered_s is None else ())])
+        mark = "ok" if self.ok else "RED"
+        return (
+            f"{self.fault:<26} {self.away_s:5.1f} s  {recovered:>11}  {mark:<4} {shown[:60]}  {trouble[:300]}"
+        )
 
 
 @dataclass(slots=True)
 class Report:
-    """`recovered_s`: per fault, from its end until the platform says it is healthy; None: not in time."""
+    """What a storm came to."""
 
     samples: int = 0
-    events: Balance = field(default_factory=lambda: Balance(0, 0))
-    stored: Balance = field(default_factory=lambda: Balance(0, 0))
-    recovered_s: list[tuple[str, float | None]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    events: Balance = field(default_factory=Balance)
+    stored: Balance = field(default_factory=Balance)
+    answers: Balance = field(default_factory=Balance)
+    repeats: int = 0
+    firing_wanted: Listed = field(default_factory=set)
+    firing_listed: Listed = field(default_factory=set)
+    stale: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
+    extra: list[str] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
     reads: dict[str, int] = field(default_factory=dict)
-    listed: int = 0
+    failures: list[str] = field(default_factory=list)
+    memory_mib: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        """Return whether the books balance, whatever became of reads and recoveries."""
+        return not self.missing and all(one.holds for one in (self.events, self.stored, self.answers))
+
+    def complaints(self) -> list[str]:
+        """Return everything that is not as it must be."""
+        balances = {"stream": self.events, "Postgres": self.stored, "gateway": self.answers}
+        told = [f"{name}: {one.line()}" for name, one in balances.items() if not one.holds]
+        if self.missing:
+            told.append(f"acknowledged, but not exactly once in the stream: {self.missing[:5]}")
+        if self.firing_listed != self.firing_wanted:
+            told.append(f"firing at the end: {sorted(self.firing_listed ^ self.firing_wanted)[:10]} differ")
+        if not self.stale <= self.silent:
+            told.append(f"called stale, though they spoke: {sorted(self.stale - self.silent)[:10]}")
+        told += [f"rule that came and went: {line}" for line in self.extra]
+        told += [f"fault {one.line()}" for one in self.outcomes if not one.ok]
+        told += [f"read {failure}" for failure in self.failures[:10]]
+        return told
 
     def lines(self) -> list[str]:
-        late = f"NOT WITHIN {HEALTHY_WITHIN_S:g} s"
-        table = [f"{'fault':<28} recovered"]
-        table += [f"{name:<28} {late if s is None else f'{s:.1f} s'}" for name, s in self.recovered_s]
+        entries: list[str] = []
+        for name, balance in (("stream", self.events), ("Postgres", self.stored), ("gateway", self.answers)):
+            for what in ("lost", "invented", "doubled", "disordered"):
+                entries += [f"  {name}: {what} {entry}" for entry in getattr(balance, what)[:5]]
         return [
-            *table,
+            f"{'fault':<26} {'away':>7}  {'healthy in':>11}  ",
+            *(outcome.line() for outcome in self.outcomes),
             f"samples sent            {self.samples}",
-            f"events on the stream    {self.events.line()}",
+            f"events on the stream    {self.events.line()} ({self.repeats} repeats removed)",
             f"transitions in Postgres {self.stored.line()}",
+            f"answers of the gateway  {self.answers.line()}",
+            f"firing at the end       expected {len(self.firing_wanted)}, listed {len(self.firing_listed)}",
             f"reads of the gateway    {self.reads}",
-            f"firing at the end       {self.listed}",
-            *(f"  lost     {entry}" for entry in self.stored.lost[:10]),
-            *(f"  invented {entry}" for entry in self.stored.invented[:10]),
+            "most memory             " + ", ".join(f"{k} {v:.0f} MiB" for k, v in self.memory_mib.items()),
+            *entries,
         ]
 
 
-def platform_for(folder: Path, root: Path = ROOT) -> Platform:
-    """Return a platform with the storm's rules, not yet started; `root` is where its code is."""
-    rules = folder / "rules.yaml"
-    rules.write_text(RULES)
-    return Platform(folder / "data", root=root, ATALAIA_ALERTING_RULES=str(rules))
-
-
 async def storm(
-    platform: Platform,
+    stage: Stage,
     faults: Sequence[Fault],
     *,
     sources: int = 200,
     seed: int = 1,
-    warm_up_s: float = 5.0,
+    days: bool = False,
+    warm_up_s: float = 4.0,
     say: Callable[[str], None] = print,
 ) -> Report:
     """Run traffic and the faults, one after the other; return what came of it."""
     report = Report()
-    async with platform.nats() as client:
-        traffic = Traffic(client.jetstream(timeout=5), sources=sources, seed=seed)
-        reads = Reads(f"http://127.0.0.1:{platform.http_port}/api/v1/monitoring")
-        reading = asyncio.create_task(reads.run())
+    async with stage.nats() as client:
+        traffic = Traffic(client.jetstream(timeout=5), sources=sources, seed=seed, days=days)
+        ledger = Ledger(stage)
+        scene = Scene(stage, traffic, ledger, Extra(ledger, traffic.steady))
+        watch = Watch(stage)
+        beside = [
+            asyncio.create_task(watch.run()),
+            asyncio.create_task(_weigh(stage, report.memory_mib)),
+        ]
         sending = asyncio.create_task(traffic.run())
-        await asyncio.sleep(warm_up_s)
-        for fault in faults:
-            reads.excused = "api" in fault.name
-            await fault.strike(platform)
-            report.recovered_s.append((fault.name, await _healthy_again(platform, reads)))
-            say(f"{fault.name}: {report.recovered_s[-1][1]}")
-            await asyncio.sleep(BETWEEN_S)
-            reads.excused = False
-        traffic.settle()
-        await sending
-        expected = [entry for book in traffic.books for entry in book.expected]
-        report.events = await _arrived(platform, expected)
-        report.stored = compare(expected, await _stored(platform))
-        reading.cancel()
-        _, answer = await asyncio.to_thread(platform.get, "/alerts?severity=warning&limit=500")
-        report.listed = sum(alert["rule"] in HOLDING for alert in answer["alerts"])
-        report.samples = traffic.sent
-        report.reads = dict(reads.outcomes)
+        try:
+            await asyncio.sleep(warm_up_s)
+            for fault in faults:
+                report.outcomes.append(await _suffer(fault, scene, watch))
+                say(report.outcomes[-1].line())
+            traffic.settle()
+            await asyncio.wait_for(sending, ARRIVES_WITHIN_S)
+            await _balance(report, scene)
+        finally:
+            for task in (*beside, sending):
+                task.cancel()
+            await asyncio.wait([*beside, sending])
+        for task in beside:
+            assert task.cancelled() or task.exception() is None, task.exception()
+        report.reads, report.failures = dict(watch.reads), watch.failures
     return report
 
 
-async def _healthy_again(platform: Platform, reads: Reads) -> float | None:
-    """Return how long it took until nothing but alerts costs health."""
-    began = time.monotonic()
-    while time.monotonic() - began < HEALTHY_WITHIN_S:
-        try:
-            _, answer = await asyncio.to_thread(platform.get, "/health/detailed")
-            troubles = [one for one in answer["deductions"] if not one["reason"].startswith("warning: storm")]
-            up = {one["service"] for one in answer["services"] if one["status"] == "up"}
-            if not troubles and len(up) == 4:
-                return time.monotonic() - began
-        except OSError:
-            pass
-        await asyncio.sleep(0.1)
-    return None
+async def _suffer(fault: Fault, scene: Scene, watch: Watch) -> Outcome:
+    watch.excuse(fault.away)
+    outcome = Outcome(fault.name, 0.0, None, fault.shows, None)
+    began_s = time.monotonic()
+    async with fault.strike(scene):
+        while (left_s := began_s + fault.hold_s - time.monotonic()) > 0:
+            if outcome.shown is None:
+                troubles = await watch.troubles(within_s=left_s)
+                outcome.shown = "; ".join(troubles) if troubles else None
+            await asyncio.sleep(min(left_s, 0.1))
+    back_s = time.monotonic()
+    outcome.away_s = back_s - began_s
+    await _recover(outcome, fault.away, back_s, scene, watch)
+    watch.excuse(())
+    return outcome
 
 
-async def _arrived(platform: Platform, expected: list[Entry]) -> Balance:
-    """Compare with the stream once everything is there, or time is up."""
-    deadline = time.monotonic() + ARRIVES_WITHIN_S
-    while True:
-        balance = compare(expected, await _events(platform))
-        if balance.seen >= balance.expected or time.monotonic() > deadline:
-            return balance
-        await asyncio.sleep(0.5)
+async def _recover(outcome: Outcome, away: frozenset[str], back_s: float, scene: Scene, watch: Watch) -> None:
+    """Wait until all is judged that came before the return, nothing is complained about, and it stays so."""
+    well_since_s: float | None = None
+    stays_s = STAYS_HEARD_S if "nats" in away else STAYS_WELL_S
+    last = await scene.ledger.newest_sample()
+    while (now_s := time.monotonic()) - back_s < 3 * HEALTHY_WITHIN_S:
+        outcome.died += await scene.stage.start_what_died()
+        troubles = await watch.troubles()
+        outcome.left = troubles if troubles is not None else ["the gateway does not answer"]
+        if not outcome.left and await scene.ledger.judged_up_to() < last:
+            outcome.left = ["not all is judged that came before"]
+        if outcome.left:
+            well_since_s = None
+        elif well_since_s is None:
+            well_since_s = now_s
+        elif now_s - well_since_s > stays_s:
+            outcome.recovered_s = well_since_s - back_s
+            return
+        await asyncio.sleep(0.05)
 
 
-async def _events(platform: Platform) -> list[tuple[str, Entry]]:
-    """Return what was announced, in order, each message id once."""
-    found: dict[str, tuple[str, Entry]] = {}
-    async with platform.nats() as client:
-        jetstream = client.jetstream(timeout=5)
-        subscription = await jetstream.pull_subscribe(
-            "atalaia.alerts.*.>",
-            stream="ATALAIA_ALERTS",
-            config=ConsumerConfig(ack_policy=AckPolicy.NONE),
-        )
-        while True:
-            try:
-                messages = await subscription.fetch(500, timeout=0.5)
-            except (nats.errors.TimeoutError, TimeoutError):
-                break
-            for message in messages:
-                event = json.loads(message.data)
-                if event["transition"] in JUDGED and event["rule"] in HOLDING:
-                    message_id = (message.headers or {})["Nats-Msg-Id"]
-                    found.setdefault(message_id, (event["alert_id"], _entry(event)))
-        await subscription.unsubscribe()
-    return list(found.values())
-
-
-async def _stored(platform: Platform) -> list[tuple[str, Entry]]:
-    connection = await asyncpg.connect(platform.urls()["DATABASE_URL"])
+async def _balance(report: Report, scene: Scene) -> None:
+    """Compare the books with all three, once everything is there or time is up."""
+    ledger, traffic = scene.ledger, scene.traffic
     try:
-        rows = await connection.fetch(
-            "SELECT event FROM alert_transitions WHERE transition = ANY ($1::text[]) "
-            "ORDER BY alert_id, sequence",
-            JUDGED,
-        )
-    finally:
-        await connection.close()
-    events = [json.loads(row["event"]) for row in rows]
-    return [(event["alert_id"], _entry(event)) for event in events if event["rule"] in HOLDING]
+        await ledger.all_judged(within_s=ARRIVES_WITHIN_S)
+    except TimeoutError:
+        report.extra.append(f"not all was judged and announced within {ARRIVES_WITHIN_S:g} s")
+    await ledger.read()
+    books = books_of(ledger.samples)
+    stored = await ledger.stored()
+    report.samples = traffic.samples
+    report.missing = [one for one in traffic.acknowledged if ledger.held.get(one) != 1]
+    report.events = compare(books.expected, ledger.announced)
+    report.stored = compare(books.expected, stored)
+    report.repeats = ledger.repeats
+    report.silent = traffic.silent
+    stale = [one.entry for one in (*stored, *ledger.announced) if one.entry.transition == "went_stale"]
+    report.stale = {entry.source for entry in stale}
+    report.extra += scene.extra.complaints(stored) + scene.extra.complaints(ledger.announced)
+    firing, resolved = await ledger.answered("firing"), await ledger.answered("resolved")
+    report.answers = weigh(
+        [entry for entry in books.expected if entry.transition == "resolved"],
+        [_listed(one) for one in resolved if one["rule"] in (HELD, NOW)],
+    )
+    report.firing_wanted = books.firing
+    report.firing_listed = {(one["rule"], one["source"]) for one in firing if one["rule"] in (HELD, NOW)}
 
 
-def _entry(event: dict[str, str]) -> Entry:
-    return Entry(event["rule"], event["source"], event["transition"], datetime.fromisoformat(event["at"]))
+def _listed(alert: dict[str, Any]) -> Entry:
+    """Return the transition that an alert listed as resolved ended with."""
+    at = datetime.fromisoformat(alert["resolved_at"])
+    return Entry(alert["rule"], alert["source"], "resolved", alert["severity"], at)
+
+
+async def _weigh(stage: Stage, most_mib: dict[str, float]) -> None:
+    """Remember the most memory that each process was seen to hold."""
+    while True:
+        for name in (*SERVERS, *stage.services):
+            try:
+                process = stage.process(name)
+                held = process.memory_info().rss + sum(
+                    one.memory_info().rss for one in process.children(recursive=True)
+                )
+            except psutil.Error:
+                continue
+            most_mib[name] = max(most_mib.get(name, 0.0), held / 2**20)
+        await asyncio.sleep(1.0)

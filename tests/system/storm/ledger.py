@@ -1,0 +1,139 @@
+"""The three places where the platform tells what happened, and the stream that it was told by."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from atalaia.events.streams import ALERTS_STREAM, METRICS_STREAM
+from tests.system.storm.books import Entry, Sample, Told
+from tests.system.storm.stage import Stage
+
+SOURCES = "atalaia.metrics.storm.*.*.*"
+PAGE = 100
+
+
+class Ledger:
+    """Reads both streams; what was read stays, though the stream be deleted and made anew."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._read_up_to: dict[str, tuple[datetime, int]] = {}
+        self.samples: list[Sample] = []
+        self.held: dict[str, int] = {}
+        self._announced: dict[str, Told] = {}
+        self.repeats = 0
+
+    @property
+    def announced(self) -> list[Told]:
+        """Return the transitions on the stream, each message id once, where it came first."""
+        return list(self._announced.values())
+
+    async def read(self) -> None:
+        """Read what both streams hold and was not read yet."""
+        async for message in self._new(METRICS_STREAM, SOURCES):
+            self._keep_sample(message)
+        async for message in self._new(ALERTS_STREAM, "atalaia.alerts.*.>"):
+            event = json.loads(message.data)
+            message_id = (message.headers or {})["Nats-Msg-Id"]
+            self.repeats += message_id in self._announced
+            self._announced.setdefault(message_id, Told(event["alert_id"], entry_of(event)))
+
+    def _keep_sample(self, message: Msg) -> None:
+        body = json.loads(message.data)
+        stored_at = message.metadata.timestamp
+        at, value = datetime.fromisoformat(body["at"]), body["gauges"]["storm.value"]
+        self.samples.append(Sample(body["source"], at, stored_at, value))
+        message_id = (message.headers or {}).get("Nats-Msg-Id")
+        if message_id is not None:
+            self.held[message_id] = self.held.get(message_id, 0) + 1
+
+    async def _new(self, stream: str, subject: str) -> AsyncIterator[Msg]:
+        async with self._stage.nats() as client:
+            info = await client.jsm().stream_info(stream)
+            created = info.created
+            assert isinstance(created, datetime)
+            before, sequence = self._read_up_to.get(stream, (created, 0))
+            start = sequence + 1 if before == created else 1
+            self._read_up_to[stream] = (created, info.state.last_seq)
+            if info.state.last_seq < start:
+                return
+            config = ConsumerConfig(
+                deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=start, ack_policy=AckPolicy.NONE
+            )
+            subscription = await client.jetstream().pull_subscribe(subject, stream=stream, config=config)
+            left = (await subscription.consumer_info()).num_pending or 0
+            last = info.state.last_seq
+            while left:
+                for message in await subscription.fetch(min(left, 1000), timeout=10):
+                    left = message.metadata.num_pending
+                    if message.metadata.sequence.stream <= last:
+                        yield message
+                    else:
+                        left = 0
+                        break
+
+    async def stored(self) -> list[Told]:
+        """Return the transitions in Postgres, in order for each alert."""
+        rows = await self.rows("SELECT event FROM alert_transitions ORDER BY alert_id, sequence")
+        events = [json.loads(row["event"]) for row in rows]
+        return [Told(event["alert_id"], entry_of(event)) for event in events]
+
+    async def undelivered(self) -> int:
+        return len(await self.rows("SELECT id FROM outbox"))
+
+    async def newest_sample(self) -> int:
+        """Return the sequence of the last message in the stream of metrics; 0 where there is none."""
+        async with self._stage.nats() as client:
+            return (await client.jsm().stream_info(METRICS_STREAM)).state.last_seq
+
+    async def judged_up_to(self) -> int:
+        [row] = await self.rows("SELECT min(position) AS position FROM partitions")
+        return int(row["position"])
+
+    async def all_judged(self, *, within_s: float = 30.0) -> None:
+        """Wait until what the stream holds is judged, committed and announced."""
+        async with asyncio.timeout(within_s):
+            last = await self.newest_sample()
+            while await self.judged_up_to() < last or await self.undelivered():
+                await asyncio.sleep(0.1)
+
+    async def rows(self, statement: str) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self._stage.servers.postgres.url)
+        try:
+            return list(await connection.fetch(statement))
+        finally:
+            with suppress(OSError):
+                await connection.close()
+
+    async def answered(self, state: str) -> list[dict[str, Any]]:
+        """Return all alerts of a state as the gateway lists them, page by page."""
+        found: list[dict[str, Any]] = []
+        cursor = ""
+        while True:
+            path = f"/alerts?state={state}&limit={PAGE}" + (f"&cursor={cursor}" if cursor else "")
+            status, _, page = await asyncio.to_thread(self._stage.get, path)
+            assert status == 200, page
+            found += page["alerts"]
+            if page["next_cursor"] is None:
+                return found
+            cursor = page["next_cursor"]
+
+
+def entry_of(event: dict[str, str]) -> Entry:
+    """Return the entry that an event makes."""
+    return Entry(
+        event["rule"],
+        event["source"],
+        event["transition"],
+        event["severity"],
+        datetime.fromisoformat(event["at"]),
+    )
