@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import nats.errors
-import nats.js.errors
 from nats.aio.client import Client
 
-from atalaia.errors import Transient
+from atalaia import broker
 from atalaia.events.subjects import dead_subject
 
 BODY_AT_MOST = 64 * 1024
@@ -24,7 +22,4 @@ class StreamDeadLetters:
             "atalaia-sequence": str(sequence),
             "atalaia-size": str(len(body)),
         }
-        try:
-            await self._jetstream.publish(dead_subject("alerting"), body[:BODY_AT_MOST], headers=headers)
-        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
-            raise Transient(f"dead letter: {error!r}") from error
+        await broker.publish(self._jetstream, dead_subject("alerting"), body[:BODY_AT_MOST], headers=headers)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import nats.errors
-import nats.js.errors
 from nats.aio.client import Client
 
+from atalaia import broker
 from atalaia import log as _log
 from atalaia.database import Pool
 from atalaia.errors import Transient
@@ -86,9 +85,10 @@ class Outbox:
     async def _publish(self, row: Any) -> None:
         message_id = f"{row['alert_id']}:{row['sequence']}"
         about = headers(message_id=message_id, type="alert", source="alerting", at=row["at"])
-        try:
-            await self._jetstream.publish(
-                row["subject"], row["body"].encode(), headers={**about, SEVERITY_HEADER: row["severity"]}
-            )
-        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
-            raise Transient(f"publishing alerts: {error!r}") from error
+        await broker.publish(
+            self._jetstream,
+            row["subject"],
+            row["body"].encode(),
+            headers={**about, SEVERITY_HEADER: row["severity"]},
+            within_s=PUBLISH_WITHIN_S,
+        )

@@ -37,8 +37,9 @@ class Events:
         self.loaded = asyncio.Event()
 
     def register(self, broker: NatsBroker) -> None:
-        broker.subscriber(f"{ALERTS_PREFIX}.>")(self.alert)
-        broker.subscriber(f"{SERVICES_PREFIX}.>")(self.announcement)
+        # an answer to an alert would reach its publisher in place of the stream's acknowledgement
+        broker.subscriber(f"{ALERTS_PREFIX}.>", no_reply=True)(self.alert)
+        broker.subscriber(f"{SERVICES_PREFIX}.>", no_reply=True)(self.announcement)
 
     async def alert(self, message: NatsMessage) -> None:
         """Take a transition; one without our id, or not of this form, is somebody else's."""

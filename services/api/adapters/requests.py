@@ -6,10 +6,10 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import nats.errors
-import nats.js.errors
 from nats.aio.client import Client
 from pydantic import BaseModel, ValidationError
 
+from atalaia import broker
 from atalaia.clock import Clock
 from atalaia.errors import Conflict, Invalid, NotFound, Transient
 from atalaia.events.headers import headers
@@ -74,9 +74,6 @@ class StreamDepartures:
         at = max(self._clock.now(), after.astimezone(UTC) + timedelta(microseconds=1))
         batch = MetricsBatch(source=source, kind=kind, group=group, at=at, interval_s=interval_s, final=True)
         about = headers(message_id=batch.message_id, type="metrics", source=source, at=at)
-        try:
-            await self._client.jetstream(timeout=5).publish(
-                metrics_subject(kind, group, source), batch.body(), headers=about
-            )
-        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
-            raise Transient(f"the broker did not take it: {error!r}") from error
+        await broker.publish(
+            self._client.jetstream(), metrics_subject(kind, group, source), batch.body(), headers=about
+        )

@@ -1,6 +1,7 @@
 """The broker: one hardened way to connect, and the streams as they should be."""
 
 from atalaia.broker.connection import close, connect, describe, flush
+from atalaia.broker.publish import publish
 from atalaia.broker.topology import ensure_streams
 
-__all__ = ["close", "connect", "describe", "ensure_streams", "flush"]
+__all__ = ["close", "connect", "describe", "ensure_streams", "flush", "publish"]
