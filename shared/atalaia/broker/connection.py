@@ -13,6 +13,9 @@ from atalaia import log as _log
 from atalaia.errors import Transient
 
 _log_ = _log.get("broker")
+# a connection that nobody closed, but through which nothing comes any more, is given up after 6 s
+PING_EVERY_S = 2
+PINGS_UNANSWERED = 2
 
 
 async def connect(
@@ -44,8 +47,8 @@ async def connect(
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.25,  # type: ignore[arg-type]  # seconds; fractions work
             connect_timeout=2,
-            ping_interval=5,
-            max_outstanding_pings=2,
+            ping_interval=PING_EVERY_S,
+            max_outstanding_pings=PINGS_UNANSWERED,
             pending_size=pending_bytes,
             error_cb=quiet.error,
             disconnected_cb=quiet.lost,

@@ -13,6 +13,7 @@ from faststream import AckPolicy
 from faststream.nats import NatsBroker
 
 from atalaia import log as _log
+from atalaia.broker.connection import PING_EVERY_S, PINGS_UNANSWERED
 
 _log_ = _log.get("broker")
 
@@ -68,6 +69,8 @@ def faststream_broker(url: str, *, name: str) -> SafeNatsBroker:
         max_reconnect_attempts=-1,
         reconnect_time_wait=0.25,  # type: ignore[arg-type]  # seconds; fractions work
         connect_timeout=2,
+        ping_interval=PING_EVERY_S,
+        max_outstanding_pings=PINGS_UNANSWERED,
         graceful_timeout=5,
         logger=logger,
         log_level=logging.DEBUG,
