@@ -105,7 +105,7 @@ class Judge:
         self._heard(subject, batch)
         subject.left = batch.final
         if not batch.final:
-            self._plan(subject, layout_of(batch))
+            self._last_judged(subject, self._plan(subject, layout_of(batch)), batch.at)
 
     def replay(self, batch: MetricsBatch, stored_at: datetime, partition: int) -> None:
         """Fill the windows with a message that was judged before; those of a subject in their order."""
@@ -116,7 +116,7 @@ class Judge:
             return
         if stored_at - batch.at > HISTORY_ONLY_AFTER or batch.final:
             return
-        self._plan(subject, layout_of(batch))
+        self._last_judged(subject, self._plan(subject, layout_of(batch)), batch.at)
         for measure in subject.measured:
             if measure.add(batch):
                 track = measure.track
@@ -301,6 +301,13 @@ class Judge:
             measure = self._measures[key] = Measure(rule, track)
         measure.members.setdefault(subject.owner, set()).update(measured.members)
         return measure
+
+    def _last_judged(self, subject: Subject, plan: Plan, at: datetime) -> None:
+        """Remember of a message that was judged before when it was: gaps are measured from there."""
+        live = self._tracks.by_source.get(subject.owner, {})
+        for watch in plan.watches:
+            if (track := live.get(watch.name)) is not None:
+                track.last_at = at
 
     def _missing(self, subject: Subject, plan: Plan, at: datetime) -> list[Change]:
         """Say which series that were judged are no longer in the subject's messages."""
