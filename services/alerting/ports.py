@@ -40,8 +40,21 @@ class Store(Protocol):
     async def load(self, partitions: Sequence[int]) -> list[Alert]:
         """Return the alerts that are pending or firing, and those resolved by hand while bad."""
 
-    async def commit(self, fences: Mapping[int, int], position: Position, changes: Iterable[Change]) -> None:
+    async def vacant(self) -> bool:
+        """Return whether nobody holds some of the partitions."""
+
+    async def commit(
+        self,
+        fences: Mapping[int, int],
+        position: Position,
+        changes: Iterable[Change],
+        *,
+        judged: Mapping[int, int],
+    ) -> None:
         """Write changes, their announcements and the position, all or nothing, and renew the leases.
+
+        `judged` is where each partition stood when it was taken over: further than `position`,
+        perhaps, and then it stays there.
 
         Raises:
             LeaseLost: a fence no longer holds.

@@ -28,9 +28,11 @@ WHERE partition IN (
 RETURNING partition, fence, stream_created, position, position_at"""
 _MOVE = """
 UPDATE partitions p
-SET stream_created = $3, position = $4, position_at = $5, expires_at = now() + make_interval(secs => $6)
-FROM unnest($1::smallint[], $2::bigint[]) AS held (partition, fence)
+SET stream_created = $4, position = held.position, position_at = $5,
+    expires_at = now() + make_interval(secs => $6)
+FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS held (partition, fence, position)
 WHERE p.partition = held.partition AND p.fence = held.fence"""
+_VACANT = "SELECT EXISTS (SELECT FROM partitions WHERE holder IS NULL OR expires_at < now())"
 _RELEASE = """
 UPDATE partitions p SET holder = NULL, expires_at = NULL
 FROM unnest($1::smallint[], $2::bigint[]) AS held (partition, fence)
@@ -96,15 +98,26 @@ class PostgresStore:
             )
             return state
 
-    async def commit(self, fences: Mapping[int, int], position: Position, changes: Iterable[Change]) -> None:
+    async def vacant(self) -> bool:
+        async with self._pool.session() as connection:
+            return bool(await connection.fetchval(_VACANT))
+
+    async def commit(
+        self,
+        fences: Mapping[int, int],
+        position: Position,
+        changes: Iterable[Change],
+        *,
+        judged: Mapping[int, int],
+    ) -> None:
         listed = list(changes)
         async with self._pool.transaction() as connection:
             moved = await connection.execute(
                 _MOVE,
                 list(fences),
                 list(fences.values()),
+                [max(position.sequence, judged[partition]) for partition in fences],
                 position.stream_created,
-                position.sequence,
                 position.stored_at,
                 LEASE_S,
             )

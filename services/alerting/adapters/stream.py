@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Protocol
 
 import nats.errors
 import nats.js.errors
@@ -13,6 +14,15 @@ from atalaia.broker.pull import Reader, Stored
 from atalaia.errors import Transient
 from atalaia.events.streams import METRICS_STREAM
 from atalaia.events.subjects import METRICS_PREFIX, PARTITIONS
+
+
+class Following(Protocol):
+    """What is needed of a reader to read up to somewhere."""
+
+    @property
+    def caught_up(self) -> bool: ...
+
+    async def more(self, within_s: float) -> list[Stored]: ...
 
 
 class MetricsStream:
@@ -38,21 +48,33 @@ class MetricsStream:
         reader = await Reader.open(
             self._client, METRICS_STREAM, subjects=filters(partitions), from_time=since
         )
-        found: list[Stored] = []
         try:
-            while not reader.caught_up or not found:
-                arrived = await reader.more(1.0)
-                found += [stored for stored in arrived if stored.sequence <= up_to]
-                if not arrived or arrived[-1].sequence >= up_to:
-                    break
+            return await all_up_to(reader, up_to)
         finally:
             await reader.close()
-        return found
 
     async def read(self, from_sequence: int, partitions: list[int]) -> Reader:
         return await Reader.open(
             self._client, METRICS_STREAM, subjects=filters(partitions), from_sequence=max(1, from_sequence)
         )
+
+
+async def all_up_to(reader: Following, up_to: int, *, patience: int = 10) -> list[Stored]:
+    """Return everything up to a sequence, or to the end of what the reader's consumer selects.
+
+    Raises:
+        Transient: nothing came for `patience` seconds, though there is more: half of it is not all.
+    """
+    found: list[Stored] = []
+    in_vain = 0
+    while in_vain < patience:
+        is_all = reader.caught_up  # asked first: then what is there to take is all
+        arrived = await reader.more(0.0 if is_all else 1.0)
+        found += [stored for stored in arrived if stored.sequence <= up_to]
+        if is_all or (arrived and arrived[-1].sequence >= up_to):
+            return found
+        in_vain = 0 if arrived else in_vain + 1
+    raise Transient(f"{METRICS_STREAM}: nothing more came for {patience} s")
 
 
 def filters(partitions: list[int]) -> list[str]:

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from atalaia import log as _log
-from atalaia.broker.pull import Reader, Stored
+from atalaia.broker.pull import Stored
 from atalaia.clock import Clock
 from atalaia.errors import Conflict, Invalid, NotFound, Transient
 from atalaia.events.metrics import MetricsBatch
+from atalaia.events.subjects import PARTITIONS
 from atalaia.service import Instruments
 from services.alerting.domain.alert import Change
 from services.alerting.domain.judge import Judge
@@ -42,7 +43,20 @@ class Stream(Protocol):
     async def between(self, since: datetime, up_to: int, partitions: list[int]) -> list[Stored]:
         """Return the messages from a time on, up to a sequence."""
 
-    async def read(self, from_sequence: int, partitions: list[int]) -> Reader: ...
+    async def read(self, from_sequence: int, partitions: list[int]) -> Reading: ...
+
+
+class Reading(Protocol):
+    """A reader of it: see `atalaia.broker.pull.Reader`."""
+
+    arrived: asyncio.Event
+
+    @property
+    def caught_up(self) -> bool: ...
+
+    def take(self) -> list[Stored]: ...
+
+    async def close(self) -> None: ...
 
 
 class Resolve(NamedTuple):
@@ -67,6 +81,7 @@ class Session:
     changes: list[Change] = field(default_factory=list)
     committed_s: float = 0.0
     ticked_s: float = 0.0
+    looked_s: float = 0.0
 
 
 class Judging:
@@ -199,8 +214,9 @@ class Judging:
             return  # it was buried when it came
         give(batch, stored.stored_at, partition_in(stored.subject))
 
-    async def _judge(self, session: Session, reading: Reader) -> None:
-        session.committed_s = session.ticked_s = self._clock.monotonic_s()
+    async def _judge(self, session: Session, reading: Reading) -> None:
+        """Judge until there are partitions to take over; the next session has them all."""
+        session.committed_s = session.ticked_s = session.looked_s = self._clock.monotonic_s()
         while True:
             if not self._requests and self._new_rules is None:
                 await _soon(self._wake.wait(), WAIT_S)
@@ -217,8 +233,17 @@ class Judging:
             for request in requests:
                 if not request.done.done():
                     request.done.set_result(None)
+            if await self._others_left(session, now_s):
+                return
             if messages:
                 await asyncio.sleep(REST_S)
+
+    async def _others_left(self, session: Session, now_s: float) -> bool:
+        """Say, now and then and with everything committed, whether a replica left partitions behind."""
+        if len(session.fences) == PARTITIONS or now_s - session.looked_s < STANDBY_S or session.changes:
+            return False
+        session.looked_s = now_s
+        return await self._store.vacant()
 
     def _tick(self, session: Session, now_s: float, *, heard_all: bool) -> None:
         """Let silence count, for as long as it could have been broken."""
@@ -261,7 +286,7 @@ class Judging:
 
     async def _commit(self, session: Session) -> None:
         changes, session.changes = session.changes, []
-        await self._store.commit(session.fences, session.position, changes)
+        await self._store.commit(session.fences, session.position, changes, judged=session.positions)
         announced = sum(change.transition is not None for change in changes)
         if announced:
             self._instruments.add("atalaia.alerting.transitions", announced)
