@@ -31,6 +31,7 @@ from services.alerting.settings import AlertingSettings, read_rules
 _log_ = _log.get("alerting")
 MIGRATIONS = Path(__file__).with_name("adapters") / "migrations"
 STREAMS_CHECKED_EVERY_S = 5.0
+ANSWERS_WITHIN_S = 4.0  # or the database is away: a commit that takes longer would outlast its lease
 
 
 async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
@@ -41,7 +42,13 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
         if client is None:
             return
         stack.push_async_callback(broker.close, client)
-        pool = Pool(settings.database_url, kept=4, application="atalaia-alerting")
+        pool = Pool(
+            settings.database_url,
+            kept=4,
+            acquire_timeout_s=ANSWERS_WITHIN_S,
+            statement_timeout_s=ANSWERS_WITHIN_S,
+            application="atalaia-alerting",
+        )
         stack.push_async_callback(pool.close)
         instruments.observe(pool.metrics)
         store = PostgresStore(pool, settings.instance)

@@ -53,7 +53,13 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
     async with AsyncExitStack() as stack:
         client = Client()
         stack.push_async_callback(broker.close, client)
-        pool = Pool(settings.database_url, kept=4, application="atalaia-api", acquire_timeout_s=3.0)
+        pool = Pool(
+            settings.database_url,
+            kept=4,
+            application="atalaia-api",
+            acquire_timeout_s=3.0,
+            statement_timeout_s=3.0,
+        )
         stack.push_async_callback(pool.close)
         cache = Cache(settings.redis_url or None)
         stack.push_async_callback(cache.close)
