@@ -74,6 +74,7 @@ async def _connected(
         await lifecycle.stopping.wait()
         sending.cancel()
     try:
-        await asyncio.wait_for(collector.drain(publisher), LAST_WORDS_WITHIN_S)
+        async with asyncio.timeout(LAST_WORDS_WITHIN_S):
+            await collector.drain(publisher)
     except (AtalaiaError, TimeoutError):
         _log_.warning("batches_lost_at_stop", held=len(collector.buffer))

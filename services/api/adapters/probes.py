@@ -69,7 +69,8 @@ class Probes:
         while True:
             watched.asked_s = began_s = time.monotonic()
             try:
-                await asyncio.wait_for(probe(), DOWN_S)
+                async with asyncio.timeout(DOWN_S):
+                    await probe()
                 watched.failure = None
             except TimeoutError:
                 watched.failure = f"no answer within {DOWN_S:g} s"

@@ -74,7 +74,8 @@ async def flush(client: Client, *, within_s: float) -> None:
     answer = asyncio.ensure_future(client.flush(timeout=60))
     answer.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
-        await asyncio.wait_for(asyncio.shield(answer), within_s)
+        async with asyncio.timeout(within_s):
+            await asyncio.shield(answer)
     except (nats.errors.Error, TimeoutError, OSError) as error:
         raise Transient(f"the broker did not answer: {error!r}") from error
 

@@ -49,7 +49,8 @@ async def newest(
         subscription = await client.subscribe(inbox, cb=hear)
         await client.publish(f"$JS.API.DIRECT.GET.{stream}", json.dumps(request).encode(), reply=inbox)
         try:
-            await asyncio.wait_for(done, within_s)
+            async with asyncio.timeout(within_s):
+                await done
         finally:
             await subscription.unsubscribe()
     except (nats.errors.Error, TimeoutError, OSError) as error:

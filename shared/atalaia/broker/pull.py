@@ -128,7 +128,8 @@ class Reader:
         """Return what arrives next, or nothing after `within_s`."""
         if not self._waiting:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.arrived.wait(), within_s)
+                async with asyncio.timeout(within_s):
+                    await self.arrived.wait()
         return self.take()
 
     async def close(self) -> None:

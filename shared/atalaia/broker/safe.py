@@ -57,7 +57,8 @@ class SafeNatsBroker(NatsBroker):
             _log_.info("closed_without_broker")
             if self._connection is not None:
                 with contextlib.suppress(nats.errors.Error, TimeoutError):
-                    await asyncio.wait_for(self._connection.close(), 2)
+                    async with asyncio.timeout(2):
+                        await self._connection.close()
 
 
 def faststream_broker(url: str, *, name: str) -> SafeNatsBroker:

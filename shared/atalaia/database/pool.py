@@ -107,7 +107,8 @@ class Pool:
         if self._pool is None:
             return
         try:
-            await asyncio.wait_for(self._pool.close(), within_s)
+            async with asyncio.timeout(within_s):
+                await self._pool.close()
         except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             self._pool.terminate()
 

@@ -78,7 +78,8 @@ class Child:
         """Return the exit code (negative: the signal) once the process ended."""
         code = await self._process.wait()
         with contextlib.suppress(TimeoutError):  # a grandchild may hold the pipe open
-            await asyncio.wait_for(asyncio.shield(self._reader), 0.5)
+            async with asyncio.timeout(0.5):
+                await asyncio.shield(self._reader)
         self._reader.cancel()
         return code
 
@@ -86,7 +87,8 @@ class Child:
         """Ask it to stop, and end its whole group when it has not after `within_s`."""
         self.send(number)
         try:
-            return await asyncio.wait_for(asyncio.shield(self.wait()), within_s)
+            async with asyncio.timeout(within_s):
+                return await asyncio.shield(self.wait())
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)

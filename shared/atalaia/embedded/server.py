@@ -77,7 +77,8 @@ class LocalServer(ABC):
 async def port_open(port: int) -> bool:
     """Return whether somebody accepts connections on this port of the loopback."""
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), 1)
+        async with asyncio.timeout(1):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
     except (OSError, TimeoutError):
         return False
     writer.close()

@@ -57,7 +57,8 @@ async def report(
     while not lifecycle.stopping.is_set():
         await _publish(js, _batch(instruments, service, instance, start, clock.now(), interval_s))
         try:
-            await asyncio.wait_for(lifecycle.stopping.wait(), interval_s)
+            async with asyncio.timeout(interval_s):
+                await lifecycle.stopping.wait()
         except TimeoutError:
             continue
     last = _batch(instruments, service, instance, start, clock.now(), interval_s)
