@@ -22,6 +22,7 @@ from atalaia.resilience.retry import until_done
 from atalaia.service import Instruments, Lifecycle, announce, report
 from services.alerting.adapters.deadletters import StreamDeadLetters
 from services.alerting.adapters.outbox import Outbox
+from services.alerting.adapters.peers import BrokerPeers
 from services.alerting.adapters.store import PostgresStore
 from services.alerting.adapters.stream import MetricsStream
 from services.alerting.handlers.judging import Judging
@@ -65,7 +66,7 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
             started=lifecycle.ready,
         )
         requests = faststream_broker(settings.nats_url, name="alerting-requests")
-        Requests(judging, store).register(requests)
+        Requests(judging, store, BrokerPeers(client), settings.instance).register(requests)
 
         async def work() -> None:
             await until_done(lambda: migrate(settings.database_url, MIGRATIONS), on_failure=_waiting)
@@ -106,7 +107,8 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
 async def _hand_back(store: PostgresStore, fences: dict[int, int]) -> None:
     try:
         if fences:
-            await asyncio.wait_for(store.release(fences), 2)
+            async with asyncio.timeout(2):
+                await store.release(fences)
     except (Transient, TimeoutError):
         _log_.info("leases_expire_by_themselves")
 

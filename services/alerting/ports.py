@@ -33,15 +33,34 @@ class Lease:
     position: Position
 
 
+@dataclass(frozen=True, slots=True)
+class Census:
+    """How many replicas are there, this one among them, and how many partitions nobody holds."""
+
+    replicas: int
+    vacant: int
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """The state of a stored alert, and which replica judges it, if one does."""
+
+    state: str
+    holder: str | None
+
+
 class Store(Protocol):
-    async def acquire(self) -> list[Lease]:
-        """Return leases on every partition that is free, expired, or was this holder's; perhaps none."""
+    async def census(self) -> Census:
+        """Say that this replica is there, and return who else is."""
+
+    async def acquire(self, most: int) -> list[Lease]:
+        """Return leases on partitions that were this holder's, are free or have expired; perhaps none.
+
+        What it held beyond `most` is handed back.
+        """
 
     async def load(self, partitions: Sequence[int]) -> list[Alert]:
         """Return the alerts that are pending or firing, and those resolved by hand while bad."""
-
-    async def vacant(self) -> bool:
-        """Return whether nobody holds some of the partitions."""
 
     async def commit(
         self,
@@ -60,8 +79,13 @@ class Store(Protocol):
             LeaseLost: a fence no longer holds.
         """
 
-    async def known_state(self, alert_id: str) -> str | None:
-        """Return the stored state of an alert; None where there is none."""
+    async def whereabouts(self, alert_id: str) -> Whereabouts | None:
+        """Return what is stored of an alert; None where there is none."""
+
+
+class Peers(Protocol):
+    async def ask(self, subject: str, body: bytes, *, within_s: float) -> str:
+        """Return what another replica answers. Raises `Transient` where none does."""
 
 
 class DeadLetters(Protocol):

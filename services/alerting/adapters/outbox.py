@@ -59,7 +59,8 @@ class Outbox:
                 await asyncio.sleep(delay_s(failures, first_s=0.2, most_s=5.0))
                 continue
             try:
-                await asyncio.wait_for(self._woken.wait(), LOOK_EVERY_S)
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._woken.wait()
             except TimeoutError:
                 continue
             finally:

@@ -14,29 +14,41 @@ from atalaia.events.alerts import Severity
 from atalaia.events.instants import iso
 from atalaia.events.subjects import alerts_subject
 from services.alerting.domain.alert import Alert, Change, Key, State
-from services.alerting.ports import Lease, LeaseLost, Position
+from services.alerting.ports import Census, Lease, LeaseLost, Position, Whereabouts
 
 LEASE_S = 10
 EVENTS = "events"
 
+_CENSUS = """
+WITH me AS (INSERT INTO replicas (holder, seen_at) VALUES ($1, now())
+            ON CONFLICT (holder) DO UPDATE SET seen_at = now()),
+     gone AS (DELETE FROM replicas WHERE seen_at < now() - interval '1 day')
+SELECT (SELECT count(*) FROM replicas
+        WHERE holder <> $1 AND seen_at > now() - make_interval(secs => $2)) + 1 AS replicas,
+       (SELECT count(*) FROM partitions WHERE holder IS NULL OR expires_at < now()) AS vacant"""
 _ACQUIRE = """
 UPDATE partitions SET holder = $1, fence = fence + 1, expires_at = now() + make_interval(secs => $2)
 WHERE partition IN (
     SELECT partition FROM partitions
     WHERE holder IS NULL OR holder = $1 OR expires_at < now()
-    ORDER BY partition FOR UPDATE SKIP LOCKED)
+    ORDER BY holder IS DISTINCT FROM $1, partition LIMIT $3 FOR UPDATE SKIP LOCKED)
 RETURNING partition, fence, stream_created, position, position_at"""
+_HAND_BACK = """
+UPDATE partitions SET holder = NULL, expires_at = NULL
+WHERE holder = $1 AND partition <> ALL ($2::smallint[])"""
 _MOVE = """
 UPDATE partitions p
 SET stream_created = $4, position = held.position, position_at = $5,
     expires_at = now() + make_interval(secs => $6)
 FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS held (partition, fence, position)
 WHERE p.partition = held.partition AND p.fence = held.fence"""
-_VACANT = "SELECT EXISTS (SELECT FROM partitions WHERE holder IS NULL OR expires_at < now())"
 _RELEASE = """
 UPDATE partitions p SET holder = NULL, expires_at = NULL
 FROM unnest($1::smallint[], $2::bigint[]) AS held (partition, fence)
 WHERE p.partition = held.partition AND p.fence = held.fence"""
+_WHEREABOUTS = (
+    "SELECT a.state, p.holder FROM alerts a JOIN partitions p USING (partition) WHERE a.alert_id = $1"
+)
 _LOAD = """
 SELECT * FROM alerts WHERE partition = ANY ($1::smallint[]) AND (state <> 'resolved' OR rearm IS NOT NULL)
 ORDER BY alert_id"""
@@ -70,9 +82,16 @@ class PostgresStore:
         self._pool = pool
         self._holder = holder
 
-    async def acquire(self) -> list[Lease]:
+    async def census(self) -> Census:
+        async with self._pool.session() as connection:
+            row = await connection.fetchrow(_CENSUS, self._holder, LEASE_S)
+        assert row is not None
+        return Census(row["replicas"], row["vacant"])
+
+    async def acquire(self, most: int) -> list[Lease]:
         async with self._pool.transaction() as connection:
-            rows = await connection.fetch(_ACQUIRE, self._holder, LEASE_S)
+            rows = await connection.fetch(_ACQUIRE, self._holder, LEASE_S, most)
+            await connection.execute(_HAND_BACK, self._holder, [row["partition"] for row in rows])
         return [
             Lease(
                 row["partition"],
@@ -83,24 +102,19 @@ class PostgresStore:
         ]
 
     async def release(self, fences: Mapping[int, int]) -> None:
-        """Hand the partitions back at a clean stop."""
-        async with self._pool.session() as connection:
+        """Hand the partitions back at a clean stop, and be counted no more."""
+        async with self._pool.transaction() as connection:
             await connection.execute(_RELEASE, list(fences), list(fences.values()))
+            await connection.execute("DELETE FROM replicas WHERE holder = $1", self._holder)
 
     async def load(self, partitions: Sequence[int]) -> list[Alert]:
         async with self._pool.session() as connection:
             return [_alert(row) for row in await connection.fetch(_LOAD, list(partitions))]
 
-    async def known_state(self, alert_id: str) -> str | None:
+    async def whereabouts(self, alert_id: str) -> Whereabouts | None:
         async with self._pool.session() as connection:
-            state: str | None = await connection.fetchval(
-                "SELECT state FROM alerts WHERE alert_id = $1", alert_id
-            )
-            return state
-
-    async def vacant(self) -> bool:
-        async with self._pool.session() as connection:
-            return bool(await connection.fetchval(_VACANT))
+            row = await connection.fetchrow(_WHEREABOUTS, alert_id)
+        return Whereabouts(row["state"], row["holder"]) if row else None
 
     async def commit(
         self,

@@ -11,15 +11,15 @@ from typing import NamedTuple, Protocol
 from atalaia import log as _log
 from atalaia.broker.pull import Stored
 from atalaia.clock import Clock
-from atalaia.errors import Conflict, Invalid, NotFound, Transient
+from atalaia.errors import Invalid, NotFound, Transient
 from atalaia.events.metrics import MetricsBatch
 from atalaia.events.subjects import PARTITIONS
 from atalaia.service import Instruments
 from services.alerting.domain.alert import Change
-from services.alerting.domain.judge import Judge
+from services.alerting.domain.judge import Judge, RuleState
 from services.alerting.domain.rules import Rules
 from services.alerting.handlers.reading import BatchReader, partition_in
-from services.alerting.ports import DeadLetters, Lease, Position, Store
+from services.alerting.ports import Census, DeadLetters, Lease, Position, Store
 
 _log_ = _log.get("judging")
 COMMIT_EVERY_S = 1.0
@@ -59,12 +59,13 @@ class Reading(Protocol):
     async def close(self) -> None: ...
 
 
-class Resolve(NamedTuple):
-    """A person's request."""
+Decide = Callable[[Judge, datetime], Change]
 
-    alert_id: str
-    by: str
-    note: str | None
+
+class Asked(NamedTuple):
+    """A person's request: what to decide, and who waits for its commit."""
+
+    decide: Decide
     done: asyncio.Future[None]
 
 
@@ -107,12 +108,13 @@ class Judging:
         self._announce = announce
         self._instruments = instruments
         self._started = started
-        self._requests: list[Resolve] = []
+        self._requests: list[Asked] = []
         self._new_rules: Rules | None = None
         self._wake = asyncio.Event()
         self.trouble = ""
         self.rules_trouble = ""
         self.fences: dict[int, int] = {}
+        self._sitting: Judge | None = None
 
     async def run(self) -> None:
         """Judge for ever. What fails ends the session; the next one starts from what is committed."""
@@ -126,19 +128,22 @@ class Judging:
                 self._refuse_requests(error)
                 await asyncio.sleep(0.5)
 
-    async def resolve(self, alert_id: str, by: str, note: str | None) -> None:
-        """Resolve an alert by hand; return once that is committed.
+    async def ask(self, decide: Decide) -> None:
+        """Have the judge decide what a person asks for; return once that is committed.
 
         Raises:
-            NotFound: there is no such alert. Conflict: it does not fire.
-            Transient: judging is interrupted.
+            NotFound: as `decide` does. Transient: judging is interrupted.
         """
-        if self.trouble:
-            raise Transient(self.trouble)
+        if self.trouble or not self.fences:
+            raise Transient(self.trouble or "nothing is judged here at the moment")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._requests.append(Resolve(alert_id, by, note, done))
+        self._requests.append(Asked(decide, done))
         self._wake.set()
         await done
+
+    def rule_states(self) -> list[RuleState]:
+        """Return what there is to say of each rule here; nothing while nothing is judged."""
+        return self._sitting.states() if self._sitting is not None else []
 
     def reload(self, rules: Rules) -> None:
         """Judge by other rules from the next message on."""
@@ -146,13 +151,13 @@ class Judging:
         self._wake.set()
 
     async def _session(self) -> None:
-        leases = await self._store.acquire()
+        leases = await self._store.acquire(_share(await self._store.census()))
         if not leases:
             self._started.set()
             await asyncio.sleep(STANDBY_S)
             return
         session = await self._restored(leases)
-        self.fences = session.fences
+        self.fences, self._sitting = session.fences, session.judge
         reading = await self._stream.read(min(session.positions.values()) + 1, list(session.fences))
         reading.arrived = self._wake  # one event for messages, requests and reloads
         self._wake.set()
@@ -164,7 +169,7 @@ class Judging:
             self._started.set()
             await self._judge(session, reading)
         finally:
-            self.fences = {}
+            self.fences, self._sitting = {}, None
             await reading.close()
 
     async def _restored(self, leases: list[Lease]) -> Session:
@@ -175,7 +180,7 @@ class Judging:
             same = lease.position.stream_created == created and lease.position.sequence <= last
             positions[lease.partition] = lease.position.sequence if same else 0
             if same and lease.position.stored_at is not None:
-                since = max(since or lease.position.stored_at, lease.position.stored_at)
+                since = min(since or lease.position.stored_at, lease.position.stored_at)
         judge = Judge(self._rules, self._new_id)
         session = Session(
             judge,
@@ -215,7 +220,7 @@ class Judging:
         give(batch, stored.stored_at, partition_in(stored.subject))
 
     async def _judge(self, session: Session, reading: Reading) -> None:
-        """Judge until there are partitions to take over; the next session has them all."""
+        """Judge until there are partitions to take over, or to hand back; the next session sees to it."""
         session.committed_s = session.ticked_s = session.looked_s = self._clock.monotonic_s()
         while True:
             if not self._requests and self._new_rules is None:
@@ -233,17 +238,19 @@ class Judging:
             for request in requests:
                 if not request.done.done():
                     request.done.set_result(None)
-            if await self._others_left(session, now_s):
+            if await self._is_unfair(session, now_s):
                 return
             if messages:
                 await asyncio.sleep(REST_S)
 
-    async def _others_left(self, session: Session, now_s: float) -> bool:
-        """Say, now and then and with everything committed, whether a replica left partitions behind."""
-        if len(session.fences) == PARTITIONS or now_s - session.looked_s < STANDBY_S or session.changes:
+    async def _is_unfair(self, session: Session, now_s: float) -> bool:
+        """Say, now and then and with everything committed, whether partitions should change hands."""
+        if now_s - session.looked_s < STANDBY_S or session.changes:
             return False
         session.looked_s = now_s
-        return await self._store.vacant()
+        census = await self._store.census()
+        held, share = len(session.fences), _share(census)
+        return held > share or (held < share and census.vacant > 0)
 
     def _tick(self, session: Session, now_s: float, *, heard_all: bool) -> None:
         """Let silence count, for as long as it could have been broken."""
@@ -267,7 +274,7 @@ class Judging:
             session.changes += session.judge.observe(batch, stored.stored_at, partition)
         session.position = Position(session.created, stored.sequence, stored.stored_at)
 
-    def _apply(self, session: Session) -> list[Resolve]:
+    def _apply(self, session: Session) -> list[Asked]:
         """Do what people asked for; return the requests that a commit is to answer."""
         if self._new_rules is not None:
             self._rules, self._new_rules = self._new_rules, None
@@ -276,9 +283,10 @@ class Judging:
         applied = []
         for request in requests:
             try:
-                change = session.judge.resolve(request.alert_id, request.by, self._clock.now(), request.note)
+                change = request.decide(session.judge, self._clock.now())
             except NotFound as error:
-                request.done.set_exception(error)
+                if not request.done.done():
+                    request.done.set_exception(error)
             else:
                 session.changes.append(change)
                 applied.append(request)
@@ -301,19 +309,14 @@ class Judging:
                 request.done.set_exception(Transient(str(error)))
 
 
-async def resolve(judging: Judging, store: Store, alert_id: str, by: str, note: str | None) -> None:
-    """Resolve by hand, and say exactly why where that cannot be."""
-    try:
-        await judging.resolve(alert_id, by, note)
-    except NotFound:
-        state = await store.known_state(alert_id)
-        if state is None:
-            raise
-        raise Conflict(f"alert {alert_id} is {state}, not firing", field="alert_id") from None
+def _share(census: Census) -> int:
+    """Return how many partitions each replica may hold."""
+    return -(-PARTITIONS // census.replicas)
 
 
 async def _soon(awaited: Awaitable[object], within_s: float) -> None:
     try:
-        await asyncio.wait_for(awaited, within_s)
+        async with asyncio.timeout(within_s):
+            await awaited
     except TimeoutError:
         return

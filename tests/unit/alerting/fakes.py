@@ -15,7 +15,7 @@ from services.alerting.domain.alert import Alert, Change, State
 from services.alerting.domain.rules import Rules
 from services.alerting.handlers.judging import Judging
 from services.alerting.handlers.reading import partition_in
-from services.alerting.ports import Lease, Position
+from services.alerting.ports import Census, Lease, Position, Whereabouts
 
 CREATED = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
 
@@ -106,7 +106,10 @@ class MemoryAlertStore:
         self.leased = list(self.positions)
         self._fence = 0
 
-    async def acquire(self) -> list[Lease]:
+    async def census(self) -> Census:
+        return Census(replicas=1, vacant=0)
+
+    async def acquire(self, most: int) -> list[Lease]:
         self._fence += 1
         return [Lease(partition, self._fence, self.positions[partition]) for partition in self.leased]
 
@@ -116,9 +119,6 @@ class MemoryAlertStore:
             for alert in self.alerts.values()
             if alert.partition in partitions and (alert.state is not State.RESOLVED or alert.rearm)
         ]
-
-    async def vacant(self) -> bool:
-        return False
 
     async def commit(
         self,
@@ -154,9 +154,9 @@ class MemoryAlertStore:
             if change.transition is not None:
                 self.told.append(change)
 
-    async def known_state(self, alert_id: str) -> str | None:
+    async def whereabouts(self, alert_id: str) -> Whereabouts | None:
         alert = self.alerts.get(alert_id)
-        return alert.state.value if alert else None
+        return Whereabouts(alert.state.value, "here") if alert else None
 
 
 class NoDeadLetters:
