@@ -31,6 +31,7 @@ from services.api.adapters.loadtests import StreamLoadTests
 from services.api.adapters.machine import describe_machine
 from services.api.adapters.probes import Probes, cache_probe, http_probe, nats_probe, postgres_probe
 from services.api.adapters.requests import AlertingRequests, StreamDepartures
+from services.api.adapters.rules import ReplicatedRules
 from services.api.domain.active import ActiveAlerts
 from services.api.domain.newest import Newest
 from services.api.domain.registry import Registry
@@ -39,6 +40,7 @@ from services.api.handlers.alerts import AlertHandlers
 from services.api.handlers.guard import Guard
 from services.api.handlers.health import HealthHandlers
 from services.api.handlers.metrics import MetricsHandlers
+from services.api.handlers.rules import RuleHandlers
 from services.api.handlers.system import CacheHandlers, LoadTestHandlers, RootHandlers, SystemHandlers
 from services.api.settings import ApiSettings
 
@@ -79,6 +81,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
             metrics,
             AlertHandlers(alerts, AlertingRequests(client)),
             CacheHandlers(RedisCache(cache)),
+            RuleHandlers(ReplicatedRules(client), health.instances),
             SystemHandlers(describe_machine, health.instances, _links(settings)),
             LoadTestHandlers(loadtests),
             RootHandlers(lifecycle.ready, lifecycle.stopping),
@@ -169,6 +172,7 @@ def _application(
     metrics: MetricsHandlers,
     alerts: AlertHandlers,
     cache: CacheHandlers,
+    rules: RuleHandlers,
     system: SystemHandlers,
     loadtests: LoadTestHandlers,
     root: RootHandlers,
@@ -182,7 +186,7 @@ def _application(
     )
     problems.install(app)
     router = APIRouter(prefix=PREFIX, tags=["monitoring"])
-    for handlers in (health, metrics, alerts, cache, system, loadtests):
+    for handlers in (health, metrics, alerts, cache, rules, system, loadtests):
         handlers.register(router)
     app.include_router(router)
     root.register(app)

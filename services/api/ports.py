@@ -37,6 +37,9 @@ class AlertRecord:
     resolved_at: datetime | None
     resolved_by: str | None
     acknowledged_by: str | None
+    acknowledged_until: datetime | None
+    description: str
+    runbook_url: str
     stale: bool
     silenced: bool
 
@@ -66,8 +69,42 @@ class AlertReader(Protocol):
 
 
 class AlertRequests(Protocol):
-    async def resolve(self, alert_id: str, *, by: str, note: str | None) -> None:
-        """Raise `NotFound`, `Conflict`, or `Transient` when alerting does not answer."""
+    """Raise `NotFound`, `Conflict`, or `Transient` when alerting does not answer."""
+
+    async def resolve(self, alert_id: str, *, by: str, note: str | None) -> None: ...
+
+    async def acknowledge(
+        self, alert_id: str, *, by: str, note: str | None, until: datetime | None
+    ) -> None: ...
+
+    async def unacknowledge(self, alert_id: str, *, by: str, note: str | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRecord:
+    """A rule and what is judged by it: series in all replicas, and when one was judged last."""
+
+    name: str
+    metric: str
+    function: str
+    by: str
+    by_labels: list[str]
+    window_s: float
+    op: str
+    thresholds: dict[str, float]
+    for_s: float
+    keep_firing_s: float
+    labels: dict[str, str]
+    runbook_url: str | None
+    series: int
+    pending: int
+    firing: int
+    judged_at: datetime | None
+
+
+class RuleReader(Protocol):
+    async def rules(self, replicas: int) -> list[RuleRecord]:
+        """Ask so many replicas of alerting. Raises `Transient` where none answers."""
         ...
 
 

@@ -62,13 +62,17 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to store and, with a transition, to announce. `withdrawn`: it never fired, forget it."""
+    """What to store and, with a transition, to announce.
+
+    `withdrawn`: it never fired, forget it. `by`: the person who did it.
+    """
 
     alert: Alert
     at: datetime
     transition: Transition | None = None
     withdrawn: bool = False
     note: str | None = None
+    by: str | None = None
 
     def event(self) -> AlertTransition:
         """Return what is said of the transition."""
@@ -94,4 +98,5 @@ class Change:
             labels=alert.labels,
             acknowledged_by=alert.acknowledged_by,
             resolved_by=alert.resolved_by,
+            by=self.by,
         )

@@ -186,12 +186,12 @@ class Judge:
         track, alert = self._firing(alert_id)
         return lifecycle.acknowledge(track, alert, by, until, at, note=note)
 
-    def unacknowledge(self, alert_id: str, at: datetime, note: str | None = None) -> Change:
+    def unacknowledge(self, alert_id: str, by: str, at: datetime, note: str | None = None) -> Change:
         """Undo an acknowledgement. Raises `NotFound` as `resolve` does, or where there is none."""
         track, alert = self._firing(alert_id)
         if alert.acknowledged_by is None:
             raise NotFound(f"alert {alert_id} is not acknowledged", field="alert_id")
-        return lifecycle.unacknowledge(track, alert, at, note=note)
+        return lifecycle.unacknowledge(track, alert, at, by=by, note=note)
 
     def reload(self, rules: Rules, at: datetime) -> list[Change]:
         """Judge by other rules from now on; alerts of a rule that is gone end."""

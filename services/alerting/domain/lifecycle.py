@@ -91,7 +91,7 @@ def resolve_by_hand(track: Track, alert: Alert, by: str, at: datetime, *, note: 
     assert alert.severity is not None
     change = _resolve(track, replace(alert, rearm=alert.severity), by, at, note=note)
     track.disarmed = change.alert
-    return change
+    return replace(change, by=by)
 
 
 def acknowledge(
@@ -99,12 +99,15 @@ def acknowledge(
 ) -> Change:
     """Say that somebody takes care of it: until a moment, or for as long as it fires and gets no worse."""
     taken = replace(alert, acknowledged_by=by, acknowledged_at=at, acknowledged_until=until)
-    return _announce(track, taken, Transition.ACKNOWLEDGED, at, note=note)
+    return replace(_announce(track, taken, Transition.ACKNOWLEDGED, at, note=note), by=by)
 
 
-def unacknowledge(track: Track, alert: Alert, at: datetime, *, note: str | None = None) -> Change:
-    """Say that nobody takes care of it any more."""
-    return _announce(track, _left_alone(alert), Transition.UNACKNOWLEDGED, at, note=note)
+def unacknowledge(
+    track: Track, alert: Alert, at: datetime, *, by: str | None = None, note: str | None = None
+) -> Change:
+    """Say that nobody takes care of it any more: a person says so, or its time is up."""
+    left = _announce(track, _left_alone(alert), Transition.UNACKNOWLEDGED, at, note=note)
+    return replace(left, by=by)
 
 
 def acknowledgement_over(track: Track, at: datetime) -> list[Change]:

@@ -46,7 +46,7 @@ class AcknowledgeRequest(AlertRequest):
 
 class UnacknowledgeRequest(AlertRequest):
     def decide(self, judge: Judge, at: datetime) -> Change:
-        return judge.unacknowledge(self.alert_id, at, self.note)
+        return judge.unacknowledge(self.alert_id, self.by, at, self.note)
 
 
 VERBS: dict[str, type[AlertRequest]] = {

@@ -15,7 +15,8 @@ from services.api.ports import AlertQuery, AlertRecord
 _FIELDS = """
 SELECT a.alert_id, t.transition, coalesce(t.at, a.last_at) AS at, a.rule, a.series, a.source, a.kind,
        a."group", a.severity, a.state, a.value, a.threshold, a.started_at, a.summary, a.labels, a.resolved_at,
-       a.resolved_by, a.acknowledged_by, a.stale, t.event, a.sequence
+       a.resolved_by, a.acknowledged_by, a.acknowledged_until, a.description, a.runbook_url, a.stale,
+       t.event, a.sequence
 FROM alerts a LEFT JOIN alert_transitions t ON t.alert_id = a.alert_id AND t.sequence = a.sequence"""
 _PAGE = f"""{_FIELDS}
 WHERE a.state = $1 AND ($2::text IS NULL OR a.severity = $2) AND ($3::text IS NULL OR a.rule = $3)
@@ -75,6 +76,9 @@ def _record(row: asyncpg.Record) -> AlertRecord:
         resolved_at=row["resolved_at"],
         resolved_by=row["resolved_by"],
         acknowledged_by=row["acknowledged_by"],
+        acknowledged_until=row["acknowledged_until"],
+        description=row["description"],
+        runbook_url=row["runbook_url"],
         stale=row["stale"],
         silenced=False,
     )
@@ -89,6 +93,6 @@ def _entry(row: asyncpg.Record) -> dict[str, Any]:
         "severity": event["severity"],
         "value": event["value"],
         "threshold": event["threshold"],
-        "by": event.get("resolved_by"),
+        "by": event.get("by") or event.get("resolved_by"),
         "note": row["note"],
     }

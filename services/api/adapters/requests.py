@@ -32,6 +32,13 @@ class AlertingRequests:
     async def resolve(self, alert_id: str, *, by: str, note: str | None) -> None:
         await self._ask("resolve", {"alert_id": alert_id, "by": by, "note": note})
 
+    async def acknowledge(self, alert_id: str, *, by: str, note: str | None, until: datetime | None) -> None:
+        moment = until.isoformat() if until else None
+        await self._ask("acknowledge", {"alert_id": alert_id, "by": by, "note": note, "until": moment})
+
+    async def unacknowledge(self, alert_id: str, *, by: str, note: str | None) -> None:
+        await self._ask("unacknowledge", {"alert_id": alert_id, "by": by, "note": note})
+
     async def _ask(self, verb: str, request: dict[str, object]) -> None:
         if not self._client.is_connected:
             raise Transient("the broker is away: alerting cannot be asked")

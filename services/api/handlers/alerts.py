@@ -9,12 +9,13 @@ from fastapi import APIRouter, Path, Query
 from atalaia.errors import NotFound
 from atalaia.events.alerts import Severity
 from services.api.handlers.models import (
+    AcknowledgeBody,
     AlertAnswer,
     AlertCursor,
     AlertId,
     AlertsAnswer,
     AlertWithTimeline,
-    ResolveBody,
+    PersonBody,
     Text,
 )
 from services.api.handlers.problems import described
@@ -31,11 +32,12 @@ class AlertHandlers:
         router.get("/alerts/{alert_id}", response_model=AlertWithTimeline, responses=described(404, 503))(
             self.one
         )
-        router.post(
-            "/alerts/{alert_id}/resolve",
-            response_model=AlertAnswer,
-            responses=described(403, 404, 409, 413, 503),
-        )(self.resolve)
+        for verb in (self.resolve, self.acknowledge, self.unacknowledge):
+            router.post(
+                f"/alerts/{{alert_id}}/{verb.__name__}",
+                response_model=AlertAnswer,
+                responses=described(403, 404, 409, 413, 503),
+            )(verb)
 
     async def page(
         self,
@@ -65,11 +67,30 @@ class AlertHandlers:
         return AlertWithTimeline.model_validate({**AlertAnswer.of(record).model_dump(), "timeline": timeline})
 
     async def resolve(
-        self, alert_id: Annotated[AlertId, Path()], body: ResolveBody | None = None
+        self, alert_id: Annotated[AlertId, Path()], body: PersonBody | None = None
     ) -> AlertAnswer:
         """Resolve a firing alert by hand; a value that stays bad fires again only at a higher severity."""
-        said = body or ResolveBody()
+        said = body or PersonBody()
         await self._requests.resolve(alert_id, by=said.by, note=said.note)
+        return await self._changed(alert_id)
+
+    async def acknowledge(
+        self, alert_id: Annotated[AlertId, Path()], body: AcknowledgeBody | None = None
+    ) -> AlertAnswer:
+        """Say that somebody takes care of a firing alert, until a moment or until it gets worse."""
+        said = body or AcknowledgeBody()
+        await self._requests.acknowledge(alert_id, by=said.by, note=said.note, until=said.until)
+        return await self._changed(alert_id)
+
+    async def unacknowledge(
+        self, alert_id: Annotated[AlertId, Path()], body: PersonBody | None = None
+    ) -> AlertAnswer:
+        """Undo an acknowledgement."""
+        said = body or PersonBody()
+        await self._requests.unacknowledge(alert_id, by=said.by, note=said.note)
+        return await self._changed(alert_id)
+
+    async def _changed(self, alert_id: str) -> AlertAnswer:
         found = await self._reader.one(alert_id)
         if found is None:
             raise NotFound(f"no alert {alert_id!r}", field="alert_id")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from services.api.ports import AlertRecord
 
@@ -136,6 +136,9 @@ class AlertAnswer(BaseModel):
     resolved_at: datetime | None
     resolved_by: str | None
     acknowledged_by: str | None
+    acknowledged_until: datetime | None
+    description: str
+    runbook_url: str
     stale: bool
     silenced: bool
 
@@ -160,13 +163,48 @@ class AlertWithTimeline(AlertAnswer):
     timeline: list[TimelineEntry]
 
 
-class ResolveBody(BaseModel):
-    """Who resolves, and why."""
+class PersonBody(BaseModel):
+    """Who does it, and why."""
 
     model_config = ConfigDict(extra="forbid")
 
     by: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\u0000]*$")] = "api"
     note: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\u0000]*$")] | None = None
+
+
+class AcknowledgeBody(PersonBody):
+    """`until`: when it counts as unacknowledged again; without it, as long as it gets no worse."""
+
+    until: AwareDatetime | None = None
+
+
+class RuleAnswer(BaseModel):
+    """A rule, how many series it judges, and when it last judged one (by the time of the value)."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    metric: str
+    function: str
+    by: str
+    by_labels: list[str]
+    window_s: float
+    op: str
+    thresholds: dict[str, float]
+    for_s: float
+    keep_firing_s: float
+    labels: dict[str, str]
+    runbook_url: str | None
+    state: Literal["quiet", "pending", "firing"]
+    series: int
+    pending: int
+    firing: int
+    judged_at: datetime | None
+
+
+class RulesAnswer(BaseModel):
+    rules: list[RuleAnswer]
+    next_cursor: str | None
 
 
 class SubjectsAnswer(BaseModel):

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, FiniteFloat
 
 SEVERITY_HEADER = "atalaia-severity"
-_MAY_BE_ABSENT = ("description", "runbook_url", "acknowledged_by", "resolved_by")
+_MAY_BE_ABSENT = ("description", "runbook_url", "acknowledged_by", "resolved_by", "by")
 
 
 class Severity(StrEnum):
@@ -59,6 +59,7 @@ class AlertTransition(BaseModel):
     labels: dict[str, str] = {}
     acknowledged_by: str | None = None
     resolved_by: str | None = None
+    by: str | None = None
 
     def body(self) -> bytes:
         """Return the JSON that is published; what may be absent and is not set is left out."""

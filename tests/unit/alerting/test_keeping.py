@@ -85,9 +85,9 @@ def test_an_acknowledgement_is_undone_once() -> None:
     court = Court()
     alert_id = fired(court)
     court.commit([court.judge.acknowledge(alert_id, "ana", None, at(70))])
-    assert court.commit([court.judge.unacknowledge(alert_id, at(80))]) == ["unacknowledged error"]
+    assert court.commit([court.judge.unacknowledge(alert_id, "ana", at(80))]) == ["unacknowledged error"]
     with pytest.raises(NotFound):
-        court.judge.unacknowledge(alert_id, at(90))
+        court.judge.unacknowledge(alert_id, "ana", at(90))
 
 
 ABSENT = Rule("no-heartbeat", "app.heartbeat", ((W, 30.0), (C, 120.0)), function="absent", for_s=0.0)
