@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from services.alerting.domain.alert import Alert, Change, Key, State
 from services.alerting.ports import Census, Lease, LeaseLost, Position, Whereabouts
 
 LEASE_S = 10
+SILENT_AT_MOST_S = 8
 EVENTS = "events"
 
 _CENSUS = """
@@ -89,7 +91,7 @@ class PostgresStore:
         return Census(row["replicas"], row["vacant"])
 
     async def acquire(self, most: int) -> list[Lease]:
-        async with self._pool.transaction() as connection:
+        async with self._transaction() as connection:
             rows = await connection.fetch(_ACQUIRE, self._holder, LEASE_S, most)
             await connection.execute(_HAND_BACK, self._holder, [row["partition"] for row in rows])
         return [
@@ -100,6 +102,13 @@ class PostgresStore:
             )
             for row in rows
         ]
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        async with self._pool.transaction() as connection:
+            # a replica that falls silent in the middle must not keep the partitions' rows from the others
+            await connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{SILENT_AT_MOST_S}s'")
+            yield connection
 
     async def release(self, fences: Mapping[int, int]) -> None:
         """Hand the partitions back at a clean stop, and be counted no more."""
@@ -125,7 +134,7 @@ class PostgresStore:
         judged: Mapping[int, int],
     ) -> None:
         listed = list(changes)
-        async with self._pool.transaction() as connection:
+        async with self._transaction() as connection:
             moved = await connection.execute(
                 _MOVE,
                 list(fences),
