@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 
-from atalaia.database import Pool
+from atalaia.database import Connection, Pool
+from atalaia.errors import Transient
 from atalaia.events.alerts import AlertTransition
 from services.api.domain.active import Known
 from services.api.ports import AlertQuery, AlertRecord
 
+ANSWERS_WITHIN_S = 3.0
 _FIELDS = """
 SELECT a.alert_id, t.transition, coalesce(t.at, a.last_at) AS at, a.rule, a.series, a.source, a.kind,
        a."group", a.severity, a.state, a.value, a.threshold, a.started_at, a.summary, a.labels, a.resolved_at,
@@ -31,15 +36,24 @@ class PostgresAlerts:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[Connection]:
+        """Lend a connection, for all of an answer: whoever asked is told soon to come back later."""
+        try:
+            async with asyncio.timeout(ANSWERS_WITHIN_S), self._pool.session() as connection:
+                yield connection
+        except TimeoutError as error:
+            raise Transient(f"postgres: no answer within {ANSWERS_WITHIN_S:g} s") from error
+
     async def page(self, query: AlertQuery) -> list[AlertRecord]:
-        async with self._pool.session() as connection:
+        async with self._session() as connection:
             rows = await connection.fetch(
                 _PAGE, query.state, query.severity, query.rule, query.source, query.before, query.limit
             )
         return [_record(row) for row in rows]
 
     async def one(self, alert_id: str) -> tuple[AlertRecord, list[dict[str, Any]]] | None:
-        async with self._pool.session() as connection:
+        async with self._session() as connection:
             row = await connection.fetchrow(_ONE, alert_id)
             if row is None:
                 return None
@@ -47,7 +61,7 @@ class PostgresAlerts:
         return _record(row), [_entry(one) for one in timeline]
 
     async def firing(self) -> list[Known]:
-        async with self._pool.session() as connection:
+        async with self._session() as connection:
             rows = await connection.fetch(_FIRING)
         return [
             Known(row["sequence"], AlertTransition.model_validate_json(row["event"]))

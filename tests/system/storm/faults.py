@@ -295,7 +295,7 @@ SINGLE = [
     freeze("postgres", 5),
     freeze("redis", 3),
     freeze("alerting", 4),
-    silence("nats", 4),
+    silence("nats", 6),
     silence("postgres", 5),
     slow("postgres", 1.2, 5),
     commits(Trap.CUT_BEFORE),
