@@ -33,7 +33,7 @@ async def ensure_streams(
                 f"stream {stream.name}: the broker refuses it: {error.description}"
             ) from error
         except (JetStreamError, nats.errors.Error, TimeoutError, OSError) as error:
-            raise Transient(f"stream {stream.name}: {error!r}") from error
+            raise Transient(f"stream {stream.name}: {str(error) or repr(error)}") from error
 
 
 async def _ensure(js: JetStreamContext, stream: Stream, replicas: int, only_missing: bool) -> None:

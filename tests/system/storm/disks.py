@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SIZE_MIB = 400
+# JetStream wants three quarters of its disk to hold what its streams may grow to
+SIZE_MIB = {"nats": 1700, "postgres": 400}
 BALLAST = "ballast"
 
 
@@ -19,11 +20,11 @@ def may_mount() -> bool:
 
 
 @contextmanager
-def small_disk(path: Path) -> Iterator[Path]:
-    """Mount an empty disk of `SIZE_MIB` at a folder for as long as the context lasts."""
+def small_disk(path: Path, size_mib: int) -> Iterator[Path]:
+    """Mount an empty disk at a folder for as long as the context lasts."""
     path.mkdir(parents=True, exist_ok=True)
     subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MIB}m,mode=755", "atalaia-storm", str(path)], check=True
+        ["mount", "-t", "tmpfs", "-o", f"size={size_mib}m,mode=755", "atalaia-storm", str(path)], check=True
     )
     try:
         yield path

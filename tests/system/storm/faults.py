@@ -204,7 +204,7 @@ def full_disk(name: str, seconds: float = 6.0) -> Fault:
     @asynccontextmanager
     async def strike(scene: Scene) -> AsyncIterator[None]:
         stage = scene.stage
-        disks.fill(stage.disks[name])
+        await asyncio.to_thread(disks.fill, stage.disks[name])
         yield
         disks.free(stage.disks[name])
         if name == "nats" or not stage.process(name).is_running():

@@ -27,13 +27,14 @@ from nats.aio.client import Client
 from atalaia.embedded import Child, LocalServer, Ports, Secrets, Servers, make_servers, owned
 from tests.system.platform import ROOT, free_ports
 from tests.system.storm import books
-from tests.system.storm.disks import small_disk
+from tests.system.storm.disks import SIZE_MIB, small_disk
 from tests.system.storm.door import Door
 
 SERVERS = ("nats", "postgres", "redis")
 SERVICES = ("collector", "alerting", "api", "loadgen")
 READY_WITHIN_S = 60.0
 ANSWER_WITHIN_S = 5.0
+METRICS_MAX_BYTES = 200 * 2**20
 HISTORY = 100_000  # the books are read from the stream: nothing of it may be dropped
 
 
@@ -107,7 +108,7 @@ class Stage:
             if small_disks:
                 for name in ("nats", "postgres"):
                     path = _disk_of(name, folder / "data", secrets)
-                    stage.disks[name] = stack.enter_context(small_disk(path))
+                    stage.disks[name] = stack.enter_context(small_disk(path, SIZE_MIB[name]))
             await stage._start_servers(stack, secrets)
             await stage._start_services(stack)
             yield stage
@@ -158,6 +159,7 @@ class Stage:
             "ATALAIA_COLLECTOR_INTERVAL_S": "1",
             "ATALAIA_ALERTING_RULES": str(self.rules_file),
             "ATALAIA_ALERTING_HISTORY": str(HISTORY),
+            "ATALAIA_ALERTING_METRICS_MAX_BYTES": str(METRICS_MAX_BYTES),
         }
 
     def _through_door(self, name: str) -> str:
