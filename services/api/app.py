@@ -53,7 +53,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
     listener = _listen(settings)
     clock, instruments = SystemClock(), Instruments()
     async with AsyncExitStack() as stack:
-        client = Client()
+        client = broker.EnduringClient()
         stack.push_async_callback(broker.close, client)
         pool = Pool(
             settings.database_url,

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 
-import nats
+import nats.errors
 from nats.aio.client import Client
 
 from atalaia import log as _log
@@ -16,6 +16,20 @@ _log_ = _log.get("broker")
 # a connection that nobody closed, but through which nothing comes any more, is given up after 6 s
 PING_EVERY_S = 2
 PINGS_UNANSWERED = 2
+
+
+class EnduringClient(Client):
+    """A client that comes back after a server threw it out.
+
+    nats-py closes for good when the server says an error: refused credentials, too many connections,
+    whatever. All of them may be over a moment later.
+    """
+
+    async def _process_err(self, err_msg: str) -> None:
+        if "permissions violation" in err_msg.lower():
+            await super()._process_err(err_msg)  # says so, and stays connected
+        else:
+            await self._process_op_err(nats.errors.Error(f"nats: {err_msg}"))
 
 
 async def connect(
@@ -32,7 +46,7 @@ async def connect(
     meanwhile waits in a buffer of `pending_bytes`, beyond which nats-py raises
     `OutboundBufferLimitError`. `client` is one that was handed out before it is connected.
     """
-    client = client or Client()
+    client = client or EnduringClient()
     quiet = _Once(client, describe(url))
 
     async def back() -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import nats.errors
 from faststream import AckPolicy
 from faststream.nats import NatsBroker
+from nats.aio.client import Client
 
 from atalaia import log as _log
-from atalaia.broker.connection import PING_EVERY_S, PINGS_UNANSWERED
+from atalaia.broker.connection import PING_EVERY_S, PINGS_UNANSWERED, EnduringClient
 
 _log_ = _log.get("broker")
 
@@ -33,6 +34,12 @@ class SafeNatsBroker(NatsBroker):
                 _log_.error("broker_refuses_credentials", error=str(error))
 
         return wrapper
+
+    async def _connect(self) -> Client:
+        client = EnduringClient()
+        await client.connect(**self._connection_kwargs)
+        self.config.connect(client)
+        return client
 
     async def start(self) -> None:
         """Start; cancelled in the middle, let the connection stand first, so that it can be closed."""

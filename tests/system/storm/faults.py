@@ -191,7 +191,6 @@ def change_password(name: str, seconds: float = 4.0) -> Fault:
     async def strike(scene: Scene) -> AsyncIterator[None]:
         old = scene.stage.server(name).password
         await change(scene.stage, old, "another")
-        scene.stage.doors[name].cut()
         yield
         await change(scene.stage, "another", old)
 
@@ -279,6 +278,7 @@ async def _redis_password(stage: Stage, old: str, new: str) -> None:
     server = stage.servers.redis
     async with Redis.from_url(server.url.replace(server.password, old)) as client:
         await client.config_set("requirepass", new)
+    stage.doors["redis"].cut()  # unlike the others it lets those stay who are connected
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:

@@ -20,10 +20,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import nats
 import psutil
 from nats.aio.client import Client
 
+from atalaia.broker import EnduringClient
 from atalaia.embedded import Child, LocalServer, Ports, Secrets, Servers, make_servers, owned
 from tests.system.platform import ROOT, free_ports
 from tests.system.storm import books
@@ -197,10 +197,11 @@ class Stage:
         async def quiet(error: Exception) -> None:
             """Whoever takes the broker away knows that it is away."""
 
-        client = await nats.connect(
+        client = EnduringClient()
+        await client.connect(
             self.servers.nats.url,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.25,  # seconds; fractions work
+            reconnect_time_wait=0.25,  # type: ignore[arg-type]  # seconds; fractions work
             connect_timeout=2,
             ping_interval=2,
             error_cb=quiet,
