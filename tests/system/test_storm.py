@@ -42,6 +42,7 @@ async def report_of(
     async with Stage.set_up(folder, root=root, replicas=replicas, small_disks=small_disks) as stage:
         report = await storm(stage, faults, sources=sources, warm_up_s=warm_up_s, days=days)
     print("\n".join(report.lines()))
+    assert root is not ROOT or not stage.stopped_badly
     return report
 
 

@@ -153,6 +153,8 @@ class Judging:
     async def _session(self) -> None:
         leases = await self._store.acquire(_share(await self._store.census()))
         if not leases:
+            self.trouble = ""  # whoever stands by is not in trouble
+            self._refuse_requests(Transient("this replica stands by; try again"))
             self._started.set()
             await asyncio.sleep(STANDBY_S)
             return
