@@ -37,7 +37,9 @@ WHERE partition IN (
 RETURNING partition, fence, stream_created, position, position_at"""
 _HAND_BACK = """
 UPDATE partitions SET holder = NULL, expires_at = NULL
-WHERE holder = $1 AND partition <> ALL ($2::smallint[])"""
+WHERE partition IN (
+    SELECT partition FROM partitions
+    WHERE holder = $1 AND partition <> ALL ($2::smallint[]) FOR UPDATE SKIP LOCKED)"""
 _MOVE = """
 UPDATE partitions p
 SET stream_created = $4, position = held.position, position_at = $5,
