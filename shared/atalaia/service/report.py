@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from datetime import datetime
+from typing import Protocol
 
 import nats.errors
 import nats.js.errors
@@ -14,19 +15,31 @@ from nats.js import JetStreamContext
 from atalaia import __version__
 from atalaia.clock import Clock
 from atalaia.events.headers import headers
-from atalaia.events.metrics import MetricsBatch
+from atalaia.events.metrics import HistogramDelta, MetricsBatch
 from atalaia.events.subjects import metrics_subject
 from atalaia.service.run import Lifecycle
 
 KIND = "service"
 
 
+class Meter(Protocol):
+    """A part that counts for itself, such as a database pool: {series: value}, in base units."""
+
+    def gauges(self) -> dict[str, float]: ...
+
+    def counters(self) -> dict[str, float]: ...
+
+    def histograms(self) -> dict[str, HistogramDelta]:
+        """Return what was recorded since the last call."""
+
+
 class Instruments:
-    """Counters that only grow, and gauges that are asked for when a report is due."""
+    """Counters that only grow, and what is asked for when a report is due."""
 
     def __init__(self) -> None:
         self.counters: dict[str, float] = {}
         self._gauges: list[Callable[[], dict[str, float]]] = []
+        self._meters: list[Meter] = []
 
     def add(self, series: str, by: float = 1.0) -> None:
         self.counters[series] = self.counters.get(series, 0.0) + by
@@ -35,8 +48,22 @@ class Instruments:
         """Ask `gauges` for {series: value} at each report."""
         self._gauges.append(gauges)
 
+    def watch(self, meter: Meter) -> None:
+        """Ask `meter` for all it has at each report."""
+        self._meters.append(meter)
+
     def gauges(self) -> dict[str, float]:
-        return {series: value for ask in self._gauges for series, value in ask().items()}
+        asked = [*self._gauges, *(meter.gauges for meter in self._meters)]
+        return {series: value for ask in asked for series, value in ask().items()}
+
+    def all_counters(self) -> dict[str, float]:
+        watched = (meter.counters() for meter in self._meters)
+        return {series: value for counted in (self.counters, *watched) for series, value in counted.items()}
+
+    def histograms(self) -> dict[str, HistogramDelta]:
+        """Return what was recorded since the last call; what nothing was recorded in is left out."""
+        asked = (meter.histograms() for meter in self._meters)
+        return {series: delta for found in asked for series, delta in found.items() if delta.count}
 
 
 async def report(
@@ -51,7 +78,8 @@ async def report(
 ) -> None:
     """Publish the instruments every interval until the service stops, then say that this source leaves.
 
-    A report that the broker does not take is dropped: the next one says more.
+    A report that the broker does not take is dropped: the next one says more, save for the
+    histograms' events of that interval.
     """
     start = clock.now()
     while not lifecycle.stopping.is_set():
@@ -81,7 +109,8 @@ def _batch(
             "host.name": socket.gethostname(),
         },
         gauges=instruments.gauges(),
-        counters=dict(instruments.counters),
+        counters=instruments.all_counters(),
+        histograms=instruments.histograms(),
         start=start,
     )
 
