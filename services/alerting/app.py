@@ -15,7 +15,7 @@ from atalaia import broker
 from atalaia import log as _log
 from atalaia.broker.safe import faststream_broker
 from atalaia.clock import SystemClock
-from atalaia.database import Pool, migrate
+from atalaia.database import migrate
 from atalaia.errors import Misconfigured, Transient
 from atalaia.events.streams import streams
 from atalaia.resilience.retry import until_done
@@ -32,7 +32,6 @@ from services.alerting.settings import AlertingSettings, read_rules
 _log_ = _log.get("alerting")
 MIGRATIONS = Path(__file__).with_name("adapters") / "migrations"
 STREAMS_CHECKED_EVERY_S = 5.0
-ANSWERS_WITHIN_S = 4.0  # or the database is away: a commit that takes longer would outlast its lease
 
 
 async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
@@ -43,15 +42,9 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
         if client is None:
             return
         stack.push_async_callback(broker.close, client)
-        pool = Pool(
-            settings.database_url,
-            kept=4,
-            acquire_timeout_s=ANSWERS_WITHIN_S,
-            statement_timeout_s=ANSWERS_WITHIN_S,
-            application="atalaia-alerting",
-        )
+        pool = settings.make_pool("atalaia-alerting")
         stack.push_async_callback(pool.close)
-        instruments.observe(pool.metrics)
+        instruments.watch(pool.metrics)
         store = PostgresStore(pool, settings.instance)
         outbox = Outbox(pool, client, settings.instance)
         judging = Judging(

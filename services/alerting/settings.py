@@ -6,19 +6,19 @@ from pathlib import Path
 
 from pydantic import Field
 
+from atalaia.database import DatabaseSettings
 from atalaia.errors import Misconfigured
 from atalaia.events.streams import GIB
-from atalaia.settings import Settings
 from services.alerting.domain.rules import Rules
 from services.alerting.domain.rules_file import load_rules
 
 STOCK = Path(__file__).with_name("domain") / "stock.yaml"
 
 
-class AlertingSettings(Settings):
-    database_url: str = Field(
-        "postgresql://atalaia@127.0.0.1:5432/atalaia", validation_alias="DATABASE_URL", description="Postgres"
-    )
+class AlertingSettings(DatabaseSettings):
+    # a database that does not answer within seconds is away: a slower commit would outlast its lease
+    database_acquire_timeout_s: float = Field(4.0, gt=0, le=60, description="longest wait for a connection")
+    database_statement_timeout_s: float = Field(4.0, gt=0, le=60, description="longest statement")
     alerting_rules: Path | None = Field(None, description="a rules file on top of the stock rules")
     alerting_metrics_max_bytes: int = Field(
         10 * GIB, ge=2**20, description="most bytes of the metrics stream; less where the disk is smaller"

@@ -55,17 +55,11 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
     async with AsyncExitStack() as stack:
         client = broker.EnduringClient()
         stack.push_async_callback(broker.close, client)
-        pool = Pool(
-            settings.database_url,
-            kept=4,
-            application="atalaia-api",
-            acquire_timeout_s=3.0,
-            statement_timeout_s=3.0,
-        )
+        pool = settings.make_pool("atalaia-api")
         stack.push_async_callback(pool.close)
         cache = Cache(settings.redis_url or None)
         stack.push_async_callback(cache.close)
-        instruments.observe(pool.metrics)
+        instruments.watch(pool.metrics)
 
         newest, active, registry = Newest(), ActiveAlerts(), Registry(clock.now())
         histories = StreamHistories(client, settings.api_history_bytes)

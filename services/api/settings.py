@@ -6,15 +6,15 @@ import socket
 
 from pydantic import Field
 
-from atalaia.settings import Settings
+from atalaia.database import DatabaseSettings
 
 MIB = 2**20
 
 
-class ApiSettings(Settings):
-    database_url: str = Field(
-        "postgresql://atalaia@127.0.0.1:5432/atalaia", validation_alias="DATABASE_URL", description="Postgres"
-    )
+class ApiSettings(DatabaseSettings):
+    # short: who asked waits with it
+    database_acquire_timeout_s: float = Field(3.0, gt=0, le=60, description="longest wait for a connection")
+    database_statement_timeout_s: float = Field(3.0, gt=0, le=60, description="longest statement")
     redis_url: str = Field("", validation_alias="REDIS_URL", description="the cache; empty: none")
     prometheus_url: str = Field("", validation_alias="PROMETHEUS_URL", description="a link, watched")
     grafana_url: str = Field("", validation_alias="GRAFANA_URL", description="a link, watched")

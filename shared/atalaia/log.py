@@ -33,6 +33,8 @@ def configure(*, service: str, instance: str, level: str, format: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("atalaia").setLevel(level.upper())
+    # a traceback for each try while Postgres is away; whoever asks for a connection is told anyway
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

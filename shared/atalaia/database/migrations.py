@@ -30,7 +30,7 @@ async def migrate(url: str, folder: Path) -> list[str]:
     """
     files = await asyncio.to_thread(lambda: sorted(folder.glob("*.sql")))
     with ours():
-        connection = await asyncpg.connect(url, timeout=5, command_timeout=300)
+        connection = await asyncpg.connect(url, timeout=5, command_timeout=300, statement_cache_size=0)
         try:
             # held by a transaction, not by the session: it works through a transaction-pooling proxy, too
             async with connection.transaction():
