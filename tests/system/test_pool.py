@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -124,6 +125,28 @@ async def test_an_error_rolls_back_and_passes_as_it_is(make: Make) -> None:
     assert await pool.read(lambda c: c.fetchval("SELECT count(*) FROM t")) == 0
 
 
+async def test_an_error_that_was_caught_inside_is_not_taken_for_a_commit(make: Make) -> None:
+    pool = make(kept=1, most=1)
+    await create(pool)
+    with pytest.raises(Invalid, match="nothing was committed"):
+        async with pool.transaction() as connection:
+            await connection.execute("INSERT INTO t VALUES (1)")
+            with suppress(asyncpg.UniqueViolationError):
+                await connection.execute("INSERT INTO t VALUES (1)")
+    assert await pool.read(lambda c: c.fetchval("SELECT count(*) FROM t")) == 0
+
+
+async def test_an_error_caught_around_a_savepoint_costs_no_more_than_that(make: Make) -> None:
+    pool = make(kept=1, most=1)
+    await create(pool)
+    async with pool.transaction() as connection:
+        await connection.execute("INSERT INTO t VALUES (1)")
+        with suppress(asyncpg.UniqueViolationError):
+            async with connection.transaction():
+                await connection.execute("INSERT INTO t VALUES (1)")
+    assert await pool.read(lambda c: c.fetchval("SELECT count(*) FROM t")) == 1
+
+
 async def test_the_callers_own_timeout_is_not_blamed_on_postgres(make: Make) -> None:
     pool = make(kept=1, most=1)
     with pytest.raises(TimeoutError, match="mine"):
@@ -192,6 +215,14 @@ async def test_a_slow_copy_is_told(make: Make) -> None:
             await connection.copy_from_query("SELECT pg_sleep(0.15)", output=_swallow)
 
     assert (await slow_and_told(make(slow_s=0.1), run))["statement"] == "COPY SELECT pg_sleep(0.15)"
+
+
+async def test_arguments_may_be_given_by_name(make: Make) -> None:
+    pool = make()
+    await create(pool)
+    async with pool.session() as connection:
+        await connection.copy_records_to_table(records=[(1,), (2,)], table_name="t")
+        assert await connection.fetchval(query="SELECT count(*) FROM t") == 2
 
 
 async def test_quick_statements_are_not_told(make: Make, caplog: pytest.LogCaptureFixture) -> None:

@@ -98,7 +98,8 @@ class Pool:
         Raises:
             Transient: as `session`; nothing has been changed.
             Uncertain: (a `Transient`) the connection was lost during COMMIT.
-            Invalid: a write where `read_only` was asked for.
+            Invalid: a write where `read_only` was asked for; or the end was reached after an error
+                inside had been caught, and Postgres has therefore undone it all.
         """
         return Transaction(self, isolation, read_only)
 

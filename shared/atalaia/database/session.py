@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -19,6 +19,7 @@ from atalaia.database.errors import (
     misused,
     trouble,
 )
+from atalaia.errors import Invalid
 
 if TYPE_CHECKING:
     from atalaia.database.pool import Pool
@@ -108,7 +109,18 @@ class Transaction(Session):
         self.phase = Phase.COMMITTING
         try:
             await self._transaction.__aexit__(None, None, None)
+            undone = self._answered() == "ROLLBACK"
         except BaseException as failed:
             await super().__aexit__(type(failed), failed, failed.__traceback__)
             raise
         await super().__aexit__(None, None, None)
+        if undone:
+            # the server answers so to a COMMIT after an error, and the driver takes it for success
+            raise Invalid(
+                "nothing was committed: an error inside the transaction was caught, not a savepoint's"
+            )
+
+    def _answered(self) -> str:
+        connection: Any = self._connection
+        answer: str = connection.answered
+        return answer

@@ -7,7 +7,7 @@ import functools
 import re
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
@@ -96,7 +96,7 @@ Tell = Callable[[SlowStatement], None]
 def _timed(plain: Callable[..., Awaitable[Any]], prefix: str = "") -> Any:
     @functools.wraps(plain)
     async def timed(self: WatchedConnection, *arguments: Any, **named: Any) -> Any:
-        subject = arguments[0] if arguments else next(iter(named.values()), "")
+        subject = arguments[0] if arguments else _first_named(named)
         if not self.stateful and leaves_state(subject):
             self.stateful = True
         began_s = time.monotonic()
@@ -114,6 +114,16 @@ def _timed(plain: Callable[..., Awaitable[Any]], prefix: str = "") -> Any:
     return timed
 
 
+def _first_named(named: Mapping[str, Any]) -> str:
+    """Return what asyncpg's methods call their first argument, given by name."""
+    return next((str(named[name]) for name in ("query", "command", "table_name") if name in named), "")
+
+
+async def _execute(self: WatchedConnection, query: str, *arguments: Any, timeout: float | None = None) -> str:
+    self.answered = await asyncpg.Connection.execute(self, query, *arguments, timeout=timeout)
+    return self.answered
+
+
 class WatchedConnection(asyncpg.Connection):
     """asyncpg's connection with a track, and with a clock around each statement.
 
@@ -123,7 +133,7 @@ class WatchedConnection(asyncpg.Connection):
     spends inside other objects.
     """
 
-    __slots__ = ("disturbed", "reset_when", "slow_s", "stateful", "tell", "track")
+    __slots__ = ("answered", "disturbed", "reset_when", "slow_s", "stateful", "tell", "track")
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -133,8 +143,9 @@ class WatchedConnection(asyncpg.Connection):
         self.tell: Tell | None = None
         self.reset_when = ResetWhen.ALWAYS
         self.stateful = self.disturbed = False
+        self.answered = ""  # to the last `execute`
 
-    execute = _timed(asyncpg.Connection.execute)
+    execute = _timed(_execute)
     executemany = _timed(asyncpg.Connection.executemany)
     fetch = _timed(asyncpg.Connection.fetch)
     fetchrow = _timed(asyncpg.Connection.fetchrow)
