@@ -40,6 +40,7 @@ from services.api.handlers.alerts import AlertHandlers
 from services.api.handlers.guard import Guard
 from services.api.handlers.health import HealthHandlers
 from services.api.handlers.metrics import MetricsHandlers
+from services.api.handlers.prepared import Prepared
 from services.api.handlers.rules import RuleHandlers
 from services.api.handlers.system import CacheHandlers, LoadTestHandlers, RootHandlers, SystemHandlers
 from services.api.settings import ApiSettings
@@ -185,6 +186,8 @@ def _application(
     app.include_router(router)
     root.register(app)
     app.get("/metrics", response_class=Response, tags=["root"])(metrics.openmetrics)
+    answers = {f"{PREFIX}/health": health.plain, f"{PREFIX}/metrics": metrics.of_one_source}
+    app.add_middleware(Prepared, answers=answers, routes=router.routes)
     described = document()
 
     @app.get("/asyncapi.json", tags=["root"])

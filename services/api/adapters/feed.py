@@ -13,13 +13,12 @@ from nats.aio.client import Client
 from atalaia import log as _log
 from atalaia.broker.pull import Reader, Stored
 from atalaia.clock import Clock
-from atalaia.errors import Invalid, Transient
+from atalaia.errors import Transient
 from atalaia.events.metrics import MetricsBatch
-from atalaia.events.order import Verdict
 from atalaia.events.streams import METRICS_STREAM
 from atalaia.resilience.backoff import delay_s
 from services.api.adapters.histories import StreamHistories
-from services.api.domain.newest import Newest, Subject, read_valid
+from services.api.domain.newest import Newest, Subject
 from services.api.domain.openmetrics import Accumulated
 
 _log_ = _log.get("feed")
@@ -96,17 +95,13 @@ class Feed:
         for stored in arrived:
             self._sequence = stored.sequence
             age_s = max(0.0, (now - stored.stored_at).total_seconds())
-            verdict = self._newest.take(stored.subject, stored.body, stored.stored_at, age_s=age_s)
+            batch = self._newest.take(stored.subject, stored.body, stored.stored_at, age_s=age_s)
             self._histories.hear(stored)
-            if verdict in (Verdict.NEWER, Verdict.ANEW) and b'"histograms"' in stored.body:
-                self._accumulate(stored)
+            if batch is not None and batch.histograms:
+                self._accumulate(stored.subject, batch)
 
-    def _accumulate(self, stored: Stored) -> None:
-        try:
-            batch = read_valid(stored.body, stored.subject)
-        except Invalid:
-            return
-        sums = self._sums.setdefault(stored.subject, {})
+    def _accumulate(self, subject: str, batch: MetricsBatch) -> None:
+        sums = self._sums.setdefault(subject, {})
         for series, delta in batch.histograms.items():
             known = sums.get(series)
             if known is None:

@@ -104,6 +104,6 @@ def _add(history: SubjectHistory, stored: Stored) -> None:
     if stored.sequence <= history.sequence:
         return
     try:
-        history.add(read_valid(stored.body, stored.subject), stored.sequence)
+        history.add(read_valid(stored.body, stored.subject, stored.stored_at), stored.sequence)
     except Invalid:
         return

@@ -26,6 +26,7 @@ class ActiveAlerts:
     def __init__(self) -> None:
         self._firing: dict[str, Known] = {}
         self._over: OrderedDict[str, int] = OrderedDict()
+        self._minded: tuple[Firing, ...] | None = None
 
     def hear(self, known: Known) -> bool:
         """Take one transition; return whether it was news."""
@@ -33,6 +34,7 @@ class ActiveAlerts:
         seen = self._firing[alert_id].sequence if alert_id in self._firing else self._over.get(alert_id, -1)
         if known.sequence <= seen:
             return False
+        self._minded = None
         if known.alert.state == "resolved":
             self._firing.pop(alert_id, None)
             self._over[alert_id] = known.sequence
@@ -55,11 +57,16 @@ class ActiveAlerts:
         for known in listed.values():
             self.hear(known)
         for alert_id in asked_about - listed.keys():
+            self._minded = None
             self._firing.pop(alert_id, None)
 
     def firing(self) -> tuple[Firing, ...]:
-        """Return them as health minds them."""
-        return tuple(Firing(known.alert.severity, known.alert.summary) for known in self._firing.values())
+        """Return them as health minds them; the very same object while nothing changes."""
+        if self._minded is None:
+            self._minded = tuple(
+                Firing(known.alert.severity, known.alert.summary) for known in self._firing.values()
+            )
+        return self._minded
 
     def sources(self) -> frozenset[tuple[str, str]]:
         """Return the (kind, source) of every alert that fires."""

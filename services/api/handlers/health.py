@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +10,10 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from atalaia.clock import Clock
+from atalaia.events.instants import iso
 from services.api.domain.active import ActiveAlerts
-from services.api.domain.health import Health, Troubles, assess
-from services.api.domain.registry import Instance, Registry
+from services.api.domain.health import Firing, Health, State, Troubles, assess
+from services.api.domain.registry import Instance, Registry, Roll
 from services.api.handlers.models import (
     DeductionAnswer,
     DependencyAnswer,
@@ -22,6 +24,7 @@ from services.api.handlers.models import (
 from services.api.ports import Dependencies, DependencyReport
 
 VITAL = ("nats", "postgres")
+_Seen = tuple[dict[str, State], Roll, tuple[Firing, ...]]
 
 
 class HealthHandlers:
@@ -34,6 +37,9 @@ class HealthHandlers:
         self._clock = clock
         self._heard_until = clock.now()
         self._deaf = False
+        self._assessed: tuple[_Seen, Health] | None = None
+        self._written_of: Health | None = None
+        self._written = ""
 
     def register(self, router: APIRouter) -> None:
         vital: dict[int | str, dict[str, Any]] = {
@@ -44,11 +50,23 @@ class HealthHandlers:
 
     async def health(self) -> Response:
         """Status and score; 503 when NATS or Postgres is away, with the same body."""
+        return self._short()
+
+    def plain(self, query: bytes) -> Response | None:
+        """Return the answer of `/health` to a question without parameters."""
+        return None if query else self._short()
+
+    def _short(self) -> Response:
+        """What comes before the time is written once per change."""
         reports = self._dependencies.reports()
         health = self._assess(reports)
-        answer = HealthAnswer(status=health.status, score=health.score, at=self._clock.now())
+        if health is not self._written_of:
+            self._written_of = health
+            answer = {"status": health.status, "score": health.score}
+            self._written = json.dumps(answer, separators=(",", ":"))[:-1]
         away = any(reports[name].status == "down" for name in VITAL)
-        return Response(answer.model_dump_json(), 503 if away else 200, media_type="application/json")
+        body = f'{self._written},"at":"{iso(self._clock.now())}"}}'
+        return Response(body, 503 if away else 200, media_type="application/json")
 
     async def detailed(self) -> DetailedHealthAnswer:
         """The same, with every deduction, dependency and service instance; always 200."""
@@ -71,25 +89,18 @@ class HealthHandlers:
             services=[_service(one) for one in self.instances()],
         )
 
-    def instances(self) -> list[Instance]:
+    def instances(self) -> tuple[Instance, ...]:
         """Return the service instances that are known."""
-        return self._registry.instances(self._listening_until(self._dependencies.reports()))
+        return self._registry.roll(self._listening_until(self._dependencies.reports())).instances
 
     def _assess(self, reports: dict[str, DependencyReport]) -> Health:
-        now = self._listening_until(reports)
-        warnings = {
-            (one.said.service, one.said.detail)
-            for one in self._registry.instances(now)
-            if one.said.detail and one.status != "missing"
-        }
-        return assess(
-            Troubles(
-                firing=self._active.firing(),
-                dependencies={name: report.status for name, report in reports.items()},
-                absent=self._registry.absent(now),
-                warnings=tuple(sorted(warnings)),
-            )
-        )
+        """Assess what is wrong, once for each change of it."""
+        roll = self._registry.roll(self._listening_until(reports))
+        states = {name: report.status for name, report in reports.items()}
+        seen = (states, roll, self._active.firing())
+        if self._assessed is None or not _same(seen, self._assessed[0]):
+            self._assessed = seen, assess(_troubles(*seen))
+        return self._assessed[1]
 
     def _listening_until(self, reports: dict[str, DependencyReport]) -> datetime:
         """Return now, or since when nobody can be heard: without a broker, silence says nothing."""
@@ -101,6 +112,20 @@ class HealthHandlers:
         if not deaf:
             self._heard_until = now
         return self._heard_until
+
+
+def _same(seen: _Seen, before: _Seen) -> bool:
+    """Say whether nothing changed: states by value, the others are the same objects while they stay."""
+    return seen[0] == before[0] and seen[1] is before[1] and seen[2] is before[2]
+
+
+def _troubles(states: dict[str, State], roll: Roll, firing: tuple[Firing, ...]) -> Troubles:
+    warnings = {
+        (one.said.service, one.said.detail)
+        for one in roll.instances
+        if one.said.detail and one.status != "missing"
+    }
+    return Troubles(firing, states, roll.absent, tuple(sorted(warnings)))
 
 
 def _service(one: Instance) -> ServiceAnswer:

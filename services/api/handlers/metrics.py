@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Annotated, Literal
@@ -34,6 +35,7 @@ from services.api.ports import Departures, Histories
 MOST_POINTS = 100_000
 SEARCHED_SUBJECTS = 20
 APPLICATIONS = "app"
+_ONE_SOURCE = re.compile(rb"source=([A-Za-z0-9_.-]{1,128})(?:&kind=([A-Za-z0-9_.-]{1,128}))?")
 Sums = Callable[[Subject], Iterator[tuple[str, Accumulated]]]
 
 
@@ -46,7 +48,6 @@ class MetricsHandlers:
         self._departures = departures
         self._sums = sums
         self._clock = clock
-        self._rendered: dict[str, tuple[bytes, bool, bytes]] = {}
 
     def register(self, router: APIRouter) -> None:
         router.get("/metrics", response_model=MetricsAnswer)(self.metrics)
@@ -70,8 +71,15 @@ class MetricsHandlers:
         name: Annotated[Text | None, Query(description="series that begin so")] = None,
     ) -> Response:
         """The newest value of every series, by kind and source."""
-        parts = [part for subject in self._present(source, kind) if (part := self._part(subject, name))]
-        return Response(b'{"sources":[' + b",".join(parts) + b"]}", media_type="application/json")
+        return self._newest_values(source, kind, name)
+
+    def of_one_source(self, query: bytes) -> Response | None:
+        """Return the answer of `/metrics` to the plainest of questions, None where it is another."""
+        plain = _ONE_SOURCE.fullmatch(query)
+        if plain is None:
+            return None
+        source, kind = plain.groups()
+        return self._newest_values(source.decode(), kind.decode() if kind else None, None)
 
     async def history(
         self,
@@ -87,7 +95,7 @@ class MetricsHandlers:
         ] = "rate",
     ) -> Response:
         """The last points of each series of a metric, oldest first."""
-        candidates = list(self._newest.subjects(source=source, kind=kind))
+        candidates = self._newest.subjects(source=source, kind=kind)
         if source is not None and not candidates:
             raise NotFound(f"no source {source!r} was ever seen", field="source")
         since_s = since.timestamp() if isinstance(since, datetime) else since
@@ -124,7 +132,7 @@ class MetricsHandlers:
         kind: Annotated[Text | None, Query()] = None,
     ) -> SubjectsAnswer:
         """Say that a source has left: its alerts resolve, it is no longer listed, its history stays."""
-        subjects = list(self._newest.subjects(source=source, kind=kind))
+        subjects = self._newest.subjects(source=source, kind=kind)
         if not subjects:
             raise NotFound(f"no source {source!r} was ever seen", field="source")
         for subject in subjects:
@@ -140,9 +148,13 @@ class MetricsHandlers:
     async def openmetrics(self) -> Response:
         """Everything that is not stale, for Prometheus."""
         fresh = [subject for subject in self._present(None, None) if not self._newest.stale(subject)]
-        batches = [(subject, batch) for subject in fresh if (batch := self._newest.batch(subject))]
+        batches = [(subject, subject.batch()) for subject in fresh]
         sums = ((batch, series, total) for subject, batch in batches for series, total in self._sums(subject))
         return Response(render((batch for _, batch in batches), sums), media_type=CONTENT_TYPE)
+
+    def _newest_values(self, source: str | None, kind: str | None, name: str | None) -> Response:
+        parts = [part for subject in self._present(source, kind) if (part := self._part(subject, name))]
+        return Response(b'{"sources":[' + b",".join(parts) + b"]}", media_type="application/json")
 
     def _present(self, source: str | None, kind: str | None) -> Iterator[Subject]:
         return (subject for subject in self._newest.subjects(source=source, kind=kind) if not subject.left)
@@ -150,12 +162,9 @@ class MetricsHandlers:
     def _part(self, subject: Subject, name: str | None) -> bytes | None:
         """Return one source's JSON, prepared once for each of its messages."""
         stale = self._newest.stale(subject)
-        known = self._rendered.get(subject.name)
-        if name is None and known is not None and known[0] is subject.body and known[1] == stale:
-            return known[2]
-        batch = self._newest.batch(subject)
-        if batch is None or batch.final:
-            return None
+        if name is None and subject.answer is not None and subject.answer[0] == stale:
+            return subject.answer[1]
+        batch = subject.batch()
         gauges, counters = dict(batch.gauges), dict(batch.counters)
         if name is not None:
             gauges = {series: value for series, value in gauges.items() if series.startswith(name)}
@@ -174,7 +183,7 @@ class MetricsHandlers:
             }
         ).encode()
         if name is None:
-            self._rendered[subject.name] = (subject.body, stale, part)
+            subject.answer = (stale, part)
         return part
 
     def _holding(self, candidates: list[Subject], metric: str) -> list[Subject]:
@@ -183,9 +192,9 @@ class MetricsHandlers:
         return holding or candidates[:SEARCHED_SUBJECTS]
 
     def _has(self, subject: Subject, metric: str) -> bool:
-        batch = self._newest.batch(subject)
-        if batch is None:
-            return False
+        if metric.encode() not in subject.body and b"\\u" not in subject.body:
+            return False  # without reading it: there may be thousands
+        batch = subject.batch()
         names: tuple[Iterable[str], ...] = (batch.gauges, batch.counters, batch.histograms)
         return any(parse(series)[0] == metric for columns in names for series in columns)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -57,7 +57,7 @@ class SystemHandlers:
     def __init__(
         self,
         describe: Callable[[], dict[str, Any]],
-        instances: Callable[[], list[Instance]],
+        instances: Callable[[], Sequence[Instance]],
         links: dict[str, str],
     ) -> None:
         self._describe = describe

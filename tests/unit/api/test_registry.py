@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from atalaia.events.alerts import AlertTransition, Severity, Transition
+from hypothesis import given
+from hypothesis import strategies as st
+
 from atalaia.events.services import ServiceAnnouncement
-from services.api.domain.active import ActiveAlerts, Known
+from services.api.domain.active import ActiveAlerts
 from services.api.domain.registry import Registry
+from tests.unit.api.builders import known
 
 T0 = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -21,7 +24,7 @@ def said(service: str, instance: str = "a", host: str = "h") -> ServiceAnnouncem
 
 
 def statuses(registry: Registry, now: datetime) -> dict[str, str]:
-    return {one.said.instance: one.status for one in registry.instances(now)}
+    return {one.said.instance: one.status for one in registry.roll(now).instances}
 
 
 def test_an_instance_is_missing_after_six_seconds_and_forgotten_after_ten_minutes() -> None:
@@ -43,11 +46,45 @@ def test_a_newer_instance_on_that_host_replaces_a_missing_one() -> None:
 
 def test_only_a_service_with_no_instance_up_is_absent() -> None:
     registry = Registry(T0)
-    assert registry.absent(after(5)) == ()
+    assert registry.roll(after(5)).absent == ()
     for service in ("alerting", "collector"):
         registry.hear(said(service, "a"), after(6))
     registry.hear(said("alerting", "b"), after(14))
-    assert registry.absent(after(14)) == ("collector",)
+    assert registry.roll(after(14)).absent == ("collector",)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from(["alerting", "collector", "api"]), st.sampled_from("ab")),
+            st.sampled_from([0.0, 0.5, 1.0, 3.0, 5.999999, 6.0, 6.000001, 300.0, 600.0, 600.000001, -2.0]),
+        ),
+        max_size=30,
+    )
+)
+def test_what_was_called_before_does_not_change_the_roll(steps: list[tuple[str, str] | float]) -> None:
+    asked_often, now_s = Registry(T0), 0.0
+    heard: list[tuple[ServiceAnnouncement, datetime]] = []
+    for step in steps:
+        if isinstance(step, float):
+            now_s += step
+        else:
+            heard.append((said(*step), after(now_s)))
+            asked_often.hear(*heard[-1])
+        asked_once = Registry(T0)
+        for one in heard:
+            asked_once.hear(*one)
+        expected, found = asked_once.roll(after(now_s)), asked_often.roll(after(now_s))
+        assert (found.instances, found.absent) == (expected.instances, expected.absent)
+        heard = [(one, at) for one, at in heard if after(now_s) - at <= timedelta(seconds=600)]
+
+
+def test_the_roll_is_the_same_object_until_time_or_news_changes_it() -> None:
+    registry = Registry(T0)
+    registry.hear(said("alerting"), after(10))
+    first = registry.roll(after(10))
+    assert registry.roll(after(16)) is first
+    assert registry.roll(after(16.1)) is not first
 
 
 def test_without_a_broker_silence_says_nothing() -> None:
@@ -55,31 +92,7 @@ def test_without_a_broker_silence_says_nothing() -> None:
     registry.hear(said("alerting"), T0)
     registry.listen_anew(after(100))
     assert statuses(registry, after(105)) == {"a": "up"}
-    assert registry.absent(after(105)) == ()
-
-
-def known(sequence: int, state: str = "firing", alert_id: str = "A") -> Known:
-    return Known(
-        sequence,
-        AlertTransition.model_validate(
-            {
-                "alert_id": alert_id,
-                "transition": Transition.FIRED,
-                "at": T0,
-                "rule": "r",
-                "series": "s",
-                "source": "x",
-                "kind": "host",
-                "group": "x",
-                "severity": Severity.ERROR,
-                "state": state,
-                "value": 1.0,
-                "threshold": 0.5,
-                "started_at": T0,
-                "summary": "bad",
-            }
-        ),
-    )
+    assert registry.roll(after(105)).absent == ()
 
 
 def test_events_out_of_order_or_twice_change_nothing() -> None:
