@@ -24,6 +24,7 @@ from services.api.domain.openmetrics import Accumulated
 _log_ = _log.get("feed")
 LOOK_EVERY_S = 0.25
 FORGET_EVERY_S = 60.0
+AT_ONCE = 500  # messages taken before others get a turn
 
 
 class Feed:
@@ -80,7 +81,9 @@ class Feed:
                 if reader.caught_up:
                     self._newest.listened(now_s - heard_s)
                 heard_s = now_s
-                self._take_all(arrived)
+                for first in range(0, len(arrived), AT_ONCE):
+                    self._take_all(arrived[first : first + AT_ONCE])
+                    await asyncio.sleep(0)
                 if reader.caught_up:
                     self.loaded.set()
                 if now_s - forgot_s > FORGET_EVERY_S:

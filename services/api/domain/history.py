@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 from atalaia.events.metrics import HistogramDelta, MetricsBatch
 from atalaia.events.order import Order, Verdict
 
 NOTHING = math.nan
-HISTOGRAM_BYTES = 600  # about, one delta
+HISTOGRAM_BYTES = 900  # about, one delta
+
+
+@dataclass(slots=True)
+class Interval:
+    """The events of one interval. `spread` is what they come to as a point, once somebody asked."""
+
+    at_s: float
+    delta: HistogramDelta
+    spread: tuple[float | int | None, ...] | None = None
 
 
 class SubjectHistory:
@@ -25,7 +34,7 @@ class SubjectHistory:
         self.start_s = array("d")
         self.gauges: dict[str, array[float]] = {}
         self.counters: dict[str, array[float]] = {}
-        self.histograms: dict[str, dict[float, HistogramDelta]] = {}
+        self.histograms: dict[str, dict[float, Interval]] = {}
         self.sequence = 0
 
     def add(self, batch: MetricsBatch, sequence: int) -> None:
@@ -46,11 +55,10 @@ class SubjectHistory:
         first = bisect_left(self.at_s, since_s)
         return range(max(first, len(self.at_s) - min(limit, self._most)), len(self.at_s))
 
-    def deltas(self, series: str, since_s: float, limit: int) -> Iterator[tuple[float, HistogramDelta]]:
-        """Yield (time, events) of a histogram, oldest first, the newest `limit` of them."""
+    def intervals(self, series: str, since_s: float, limit: int) -> list[Interval]:
+        """Return the events of a histogram by interval, oldest first, the newest `limit` of them."""
         known = self.histograms.get(series, {})
-        chosen = [at_s for at_s in known if at_s >= since_s]
-        return ((at_s, known[at_s]) for at_s in chosen[-limit:])
+        return [one for one in known.values() if one.at_s >= since_s][-limit:]
 
     @property
     def size_bytes(self) -> int:
@@ -73,7 +81,7 @@ class SubjectHistory:
                     column.extend([NOTHING] * (rows - len(column)))
                 column.append(value)
         for series, delta in batch.histograms.items():
-            self.histograms.setdefault(series, {})[at_s] = delta
+            self.histograms.setdefault(series, {})[at_s] = Interval(at_s, delta)
 
     def _cut_from(self, at_s: float) -> None:
         first = bisect_left(self.at_s, at_s)

@@ -73,9 +73,9 @@ def _add(
     key = (service, labels.get(ROUTE, ""), labels.get(METHOD, ""))
     total = sums.setdefault(key, _Sum())
     failed = labels.get(STATUS, "").startswith("5")
-    for _, delta in history.deltas(series, since_s, len(history.at_s)):
-        total.durations.merge(delta.histogram())
-        total.errors += delta.count if failed else 0
+    for interval in history.intervals(series, since_s, len(history.at_s)):
+        total.durations.merge(interval.delta.histogram())
+        total.errors += interval.delta.count if failed else 0
 
 
 def _endpoint(key: tuple[str, str, str], total: _Sum, covered_s: float) -> Endpoint:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, pairwise
 from typing import Literal
 
 from atalaia.events.metrics import HistogramDelta
 from atalaia.events.series import parse
-from services.api.domain.history import SubjectHistory
+from atalaia.stats.histogram import middle_of
+from services.api.domain.history import Interval, SubjectHistory
 
 Kind = Literal["gauge", "counter", "histogram"]
 Point = tuple[float | int | None, ...]
@@ -16,10 +20,10 @@ Point = tuple[float | int | None, ...]
 
 def kind_of(history: SubjectHistory, metric: str) -> Kind | None:
     """Return what a metric is in this history, None where it is not there."""
-    kinds: tuple[tuple[Kind, dict[str, object]], ...] = (
-        ("gauge", dict(history.gauges)),
-        ("counter", dict(history.counters)),
-        ("histogram", dict(history.histograms)),
+    kinds: tuple[tuple[Kind, Iterable[str]], ...] = (
+        ("gauge", history.gauges),
+        ("counter", history.counters),
+        ("histogram", history.histograms),
     )
     for kind, columns in kinds:
         if any(_is_of(series, metric) for series in columns):
@@ -48,8 +52,8 @@ def series_of(
         case "histogram":
             for series in sorted(history.histograms):
                 if _is_of(series, metric):
-                    deltas = history.deltas(series, since_s, limit)
-                    yield _labels(series), [_spread(at_s, delta) for at_s, delta in deltas]
+                    intervals = history.intervals(series, since_s, limit)
+                    yield _labels(series), [one.spread or _spread(one) for one in intervals]
 
 
 def _is_of(series: str, metric: str) -> bool:
@@ -60,37 +64,49 @@ def _labels(series: str) -> dict[str, str]:
     return dict(parse(series)[1])
 
 
-def _value(column: object, row: int) -> float:
-    values: list[float] = column  # type: ignore[assignment]
-    return values[row] if row < len(values) else math.nan
-
-
-def _readings(history: SubjectHistory, column: object, since_s: float, limit: int) -> list[Point]:
+def _readings(history: SubjectHistory, column: array[float], since_s: float, limit: int) -> list[Point]:
     rows = history.rows(since_s, limit)
-    return [(history.at_s[row], value) for row in rows if not math.isnan(value := _value(column, row))]
+    values = column[rows.start : rows.stop]  # fewer than rows where the series has gone
+    points = zip(history.at_s[rows.start : rows.stop], values, strict=False)
+    if math.isnan(sum(values)):  # a gap makes the sum one; nearly always there is none
+        return [(at_s, value) for at_s, value in points if not math.isnan(value)]
+    return list(points)
 
 
-def _rates(history: SubjectHistory, column: object, since_s: float, limit: int) -> list[Point]:
+def _rates(history: SubjectHistory, column: array[float], since_s: float, limit: int) -> list[Point]:
     """A counter that starts anew (a later `start`, or a smaller reading) counts from zero."""
-    points: list[Point] = []
     rows = history.rows(since_s, limit)
-    before = rows.start - 1
-    while before >= 0 and math.isnan(_value(column, before)):
-        before -= 1
-    for row in rows:
-        value = _value(column, row)
-        if math.isnan(value):
-            continue
-        if before >= 0:
-            seconds = history.at_s[row] - history.at_s[before]
-            increase = value - _value(column, before)
-            anew = history.start_s[row] > history.start_s[before]  # false where one is unknown
-            points.append((history.at_s[row], (value if anew or increase < 0 else increase) / seconds))
-        before = row
+    first = _last_known(column, rows.start)
+    readings = zip(
+        history.at_s[first : rows.stop], history.start_s[first:], column[first : rows.stop], strict=False
+    )
+    known = [reading for reading in readings if not math.isnan(reading[2])]
+    points: list[Point] = []
+    for (before_s, start_before_s, before), (at_s, start_s, value) in pairwise(known):
+        anew = value < before or start_s > start_before_s  # false where a start is unknown
+        points.append((at_s, (value if anew else value - before) / (at_s - before_s)))
     return points
 
 
-def _spread(at_s: float, delta: HistogramDelta) -> Point:
-    histogram = delta.histogram()
-    quantiles = (histogram.quantile(q) for q in (0.5, 0.95, 0.99))
-    return (at_s, delta.count, delta.sum, *quantiles)
+def _last_known(column: array[float], row: int) -> int:
+    """Return the last row before `row` that has a reading, or `row` where none has."""
+    earlier = (one for one in range(min(row, len(column)) - 1, -1, -1) if not math.isnan(column[one]))
+    return next(earlier, row)
+
+
+def _spread(interval: Interval) -> Point:
+    delta = interval.delta
+    seen = list(accumulate(delta.counts, initial=delta.zero_count))
+    quantiles = (_quantile(delta, seen, q) for q in (0.5, 0.95, 0.99))
+    interval.spread = (interval.at_s, delta.count, delta.sum, *quantiles)
+    return interval.spread
+
+
+def _quantile(delta: HistogramDelta, seen: list[int], q: float) -> float | None:
+    """Return what `Histogram.quantile` does, from the form that travels; `seen` counts up to each bucket."""
+    rank = max(1, math.ceil(q * delta.count))
+    position = bisect_left(seen, rank)
+    if position == 0 or not delta.count:
+        return 0.0 if delta.count else None
+    middle = middle_of(delta.offset + position - 1, delta.scale)
+    return middle if delta.min is None or delta.max is None else max(delta.min, min(delta.max, middle))

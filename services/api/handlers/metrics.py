@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, FiniteFloat
+from pydantic_core import to_json
 from starlette.responses import Response
 
 from atalaia.clock import Clock
@@ -106,7 +107,8 @@ class MetricsHandlers:
             limit=limit,
             raw=as_ == "raw",
         )
-        return Response(json.dumps(answer), media_type="application/json")
+        # json.dumps writes a float in five times the time
+        return Response(to_json(answer, inf_nan_mode="null"), media_type="application/json")
 
     async def performance(
         self,

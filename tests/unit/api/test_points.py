@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from atalaia.events.metrics import HistogramDelta, MetricsBatch
 from atalaia.stats import Histogram
 from services.api.domain.history import SubjectHistory
@@ -127,3 +130,47 @@ def test_performance_counts_the_window_alone() -> None:
 
 def test_performance_of_nothing_is_empty() -> None:
     assert endpoints([], now_s=0.0, window_s=300) == (0.0, [])
+
+
+VALUES = st.lists(st.one_of(st.none(), st.integers(0, 50)), min_size=1, max_size=12)
+
+
+@given(VALUES, st.integers(1, 13), st.integers(-1, 12), st.sampled_from([None, 0, 30]))
+def test_points_with_gaps_are_those_of_the_plain_rule(
+    values: list[int | None], limit: int, since: int, start_s: int | None
+) -> None:
+    made = history(
+        *(
+            batch(n, start_s=start_s, counters={} if value is None else {"c": value}, gauges={"other": 1})
+            for n, value in enumerate(values)
+        )
+    )
+    readings, rates, before = [], [], None
+    for n, value in enumerate(values):
+        if value is None:
+            continue
+        if n >= max(since, len(values) - limit):
+            readings.append((n, value))
+            if before is not None:
+                increase = value if value < before[1] else value - before[1]
+                rates.append((n, increase / (n - before[0])))
+        before = (n, value)
+    if "c" not in made.counters:
+        return
+    for raw, expected in ((True, readings), (False, rates)):
+        ((_, found),) = series_of(made, "c", "counter", since_s=T0.timestamp() + since, limit=limit, raw=raw)
+        assert [tuple(point) for point in found] == [(T0.timestamp() + n, value) for n, value in expected]
+
+
+@given(st.lists(st.one_of(st.just(0.0), st.floats(1e-6, 1e4)), max_size=30), st.integers(4, 8), st.booleans())
+def test_a_histograms_point_has_its_quantiles(values: list[float], scale: int, extremes: bool) -> None:
+    histogram = Histogram(scale=scale)
+    for value in values:
+        histogram.record(value)
+    delta = HistogramDelta.of(histogram)
+    if not extremes:
+        delta = delta.model_copy(update={"min": None, "max": None})
+    made = history(app(0, {DURATION % 200: delta}))
+    expected = [delta.histogram().quantile(q) for q in (0.5, 0.95, 0.99)]
+    assert points(made, "http.server.request.duration") == [[0.0, delta.count, delta.sum, *expected]]
+    assert points(made, "http.server.request.duration") == [[0.0, delta.count, delta.sum, *expected]]
