@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from nats.aio.client import Client
 
 KIND = "host"
+BUCKETS = 60
 
 
-def body(source: str, at: datetime, series: int, turn: int) -> bytes:
-    """Return a batch of half gauges, half counters, with one label each, as collectors have."""
+def body(source: str, at: datetime, series: int, turn: int, *, histograms: int = 0) -> bytes:
+    """Return a batch of half gauges, half counters, one label each, and of histograms."""
     gauges = {
         f'bench.gauge.{n % 10}{{device="sd{n}"}}': 0.5 + math.sin(turn + n) / 2 for n in range(series // 2)
     }
@@ -32,6 +33,16 @@ def body(source: str, at: datetime, series: int, turn: int) -> bytes:
             "counters": counters,
             "start": "2026-01-01T00:00:00Z",
             "seq": turn + 1,
+            "histograms": {
+                f'bench.duration{{route="/{n}"}}': {
+                    "count": BUCKETS * (n + 1),
+                    "sum": 0.05 * BUCKETS * (n + 1),
+                    "scale": 4,
+                    "offset": -100,
+                    "counts": [n + 1] * BUCKETS,
+                }
+                for n in range(histograms)
+            },
         },
         separators=(",", ":"),
     ).encode()
