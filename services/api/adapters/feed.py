@@ -17,7 +17,7 @@ from atalaia.errors import Transient
 from atalaia.events.metrics import MetricsBatch
 from atalaia.events.streams import METRICS_STREAM
 from atalaia.resilience.backoff import delay_s
-from services.api.adapters.histories import StreamHistories
+from services.api.adapters.histories import StreamHistories, whole_subject
 from services.api.domain.newest import Newest, Subject
 from services.api.domain.openmetrics import Accumulated
 
@@ -38,6 +38,7 @@ class Feed:
         self._sums: dict[str, dict[str, Accumulated]] = {}
         self._created: datetime | None = None
         self._sequence = 0
+        self._hidden: set[str] = set()
         self.loaded = asyncio.Event()
         self.keep: frozenset[tuple[str, str]] = frozenset()
 
@@ -77,14 +78,15 @@ class Feed:
         try:
             while True:
                 arrived = await reader.more(LOOK_EVERY_S)
-                now_s = self._clock.monotonic_s()
-                if reader.caught_up:
+                now_s, caught_up = self._clock.monotonic_s(), reader.caught_up
+                if caught_up:
                     self._newest.listened(now_s - heard_s)
                 heard_s = now_s
                 for first in range(0, len(arrived), AT_ONCE):
                     self._take_all(arrived[first : first + AT_ONCE])
                     await asyncio.sleep(0)
-                if reader.caught_up:
+                if caught_up:
+                    await self._look_back()
                     self.loaded.set()
                 if now_s - forgot_s > FORGET_EVERY_S:
                     forgot_s = now_s
@@ -93,14 +95,27 @@ class Feed:
         finally:
             await reader.close()
 
+    async def _look_back(self) -> None:
+        """Find the newest valid message where the last one stored was not."""
+        while self._hidden:
+            subject = next(iter(self._hidden))
+            async for arrived in whole_subject(self._client, subject):
+                for one in arrived:
+                    self._newest.take(one.subject, one.body, one.stored_at, age_s=self._age_s(one))
+            self._hidden.discard(subject)
+
+    def _age_s(self, stored: Stored) -> float:
+        return max(0.0, (self._clock.now() - stored.stored_at).total_seconds())
+
     def _take_all(self, arrived: list[Stored]) -> None:
-        now = self._clock.now()
         for stored in arrived:
             self._sequence = stored.sequence
-            age_s = max(0.0, (now - stored.stored_at).total_seconds())
+            age_s = self._age_s(stored)
             batch = self._newest.take(stored.subject, stored.body, stored.stored_at, age_s=age_s)
             self._histories.hear(stored)
-            if batch is not None and batch.histograms:
+            if batch is None and self._newest.get(stored.subject) is None and not self.loaded.is_set():
+                self._hidden.add(stored.subject)
+            elif batch is not None and batch.histograms:
                 self._accumulate(stored.subject, batch)
 
     def _accumulate(self, subject: str, batch: MetricsBatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from nats.aio.client import Client
@@ -74,20 +75,9 @@ class StreamHistories:
         self._make_room(subject)
 
     async def _read(self, subject: str, history: SubjectHistory) -> None:
-        reader = await Reader.open(self._client, METRICS_STREAM, subjects=[subject])
-        try:
-            done = reader.caught_up
-            while not done:
-                arrived = await reader.more(QUIET_S)
-                if not arrived:
-                    raise Transient(f"{METRICS_STREAM}: nothing came for {QUIET_S:g} s")
-                done = arrived[-1].pending == 0
-                for position, stored in enumerate(arrived):
-                    _add(history, stored)
-                    if position % AT_ONCE == AT_ONCE - 1:
-                        await asyncio.sleep(0)
-        finally:
-            await reader.close()
+        async for arrived in whole_subject(self._client, subject):
+            for stored in arrived:
+                _add(history, stored)
 
     def _make_room(self, newest: str) -> None:
         size = self.size_bytes
@@ -98,6 +88,27 @@ class StreamHistories:
             if subject != newest and entry.loading is None:
                 size -= entry.history.size_bytes
                 del self._entries[subject]
+
+
+async def whole_subject(client: Client, subject: str) -> AsyncIterator[list[Stored]]:
+    """Yield all that is stored of a subject, oldest first, a few messages at a time; others get turns.
+
+    Raises:
+        Transient: the broker is away.
+    """
+    reader = await Reader.open(client, METRICS_STREAM, subjects=[subject])
+    try:
+        done = reader.caught_up
+        while not done:
+            arrived = await reader.more(QUIET_S)
+            if not arrived:
+                raise Transient(f"{METRICS_STREAM}: nothing came for {QUIET_S:g} s")
+            done = arrived[-1].pending == 0
+            for first in range(0, len(arrived), AT_ONCE):
+                yield arrived[first : first + AT_ONCE]
+                await asyncio.sleep(0)
+    finally:
+        await reader.close()
 
 
 def _add(history: SubjectHistory, stored: Stored) -> None:
