@@ -100,17 +100,16 @@ class Feed:
         while self._hidden:
             subject = next(iter(self._hidden))
             async for arrived in whole_subject(self._client, subject):
+                now = self._clock.now()
                 for one in arrived:
-                    self._newest.take(one.subject, one.body, one.stored_at, age_s=self._age_s(one))
+                    self._newest.take(one.subject, one.body, one.stored_at, age_s=_age_s(one, now))
             self._hidden.discard(subject)
 
-    def _age_s(self, stored: Stored) -> float:
-        return max(0.0, (self._clock.now() - stored.stored_at).total_seconds())
-
     def _take_all(self, arrived: list[Stored]) -> None:
+        now = self._clock.now()
         for stored in arrived:
             self._sequence = stored.sequence
-            age_s = self._age_s(stored)
+            age_s = _age_s(stored, now)
             batch = self._newest.take(stored.subject, stored.body, stored.stored_at, age_s=age_s)
             self._histories.hear(stored)
             if batch is None and self._newest.get(stored.subject) is None and not self.loaded.is_set():
@@ -125,6 +124,10 @@ class Feed:
             if known is None:
                 known = sums[series] = Accumulated(_began(batch))
             known.histogram.merge(delta.histogram())
+
+
+def _age_s(stored: Stored, now: datetime) -> float:
+    return max(0.0, (now - stored.stored_at).total_seconds())
 
 
 def _began(batch: MetricsBatch) -> datetime:
