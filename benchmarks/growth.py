@@ -29,7 +29,7 @@ def main(sizes: tuple[int, ...] = SIZES) -> None:
         with tempfile.TemporaryDirectory() as folder, running(Platform(Path(folder))) as platform:
             for name, (value, unit) in asyncio.run(measure(platform, size)).items():
                 peer = peers.setdefault(name, value) if size >= FLAT_FROM else None
-                ratio = None if peer is None or size == FLAT_FROM or not peer else value / peer
+                ratio = value / peer if peer and unit != "1/s" else None
                 figures.append(Figure(f"{size} sources: {name}", value, unit, ratio, f"{FLAT_FROM} sources"))
     show(f"the gateway, {SERIES} series of each source a second", figures)
 
