@@ -124,3 +124,15 @@ async def test_a_source_that_repeats_itself_has_each_point_once(platform: Platfo
         return [value for _, value in answer["series"][0]["points"]] if status == 200 else None
 
     assert await_that(lambda: (seen := points()) == [1.0, 2.0, 3.0] and seen, what="three points")
+
+
+async def test_a_prepared_answer_is_the_one_that_fastapi_gives(platform: Platform) -> None:
+    source = Source("both-ways")
+    async with platform.nats() as publisher:
+        await publisher.publish(source.subject, source.body(0.5))
+        await publisher.flush()
+    _, found = await_that(
+        lambda: (seen := platform.get("/metrics?source=both-ways"))[1]["sources"] and seen, what="the source"
+    )
+    assert found == platform.get("/metrics?kind=host&source=both-ways")[1]
+    assert platform.get("/metrics?source=both-ways&source=both-ways&kind=host")[1] == found
