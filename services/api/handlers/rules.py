@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ from services.api.ports import RuleReader, RuleRecord
 
 
 class RuleHandlers:
-    def __init__(self, reader: RuleReader, instances: Callable[[], list[Instance]]) -> None:
+    def __init__(self, reader: RuleReader, instances: Callable[[], Sequence[Instance]]) -> None:
         self._reader = reader
         self._instances = instances
 
