@@ -1,6 +1,7 @@
-"""What one more source costs the gateway, few or many: `python -m benchmarks.growth [sources …]`.
+"""What one more source costs each part, few or many: `python -m benchmarks.growth [sources …]`.
 
-Each source publishes 20 series a second. What the gateway needs without sources is taken off.
+Each source publishes 20 series a second, to four stock rules that select none of them and one that
+selects one. What a part needs without sources is taken off.
 """
 
 from __future__ import annotations
@@ -12,41 +13,58 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
+
 from benchmarks.figures import Figure, show
 from benchmarks.gateway import running
 from benchmarks.sources import body, subject
+from benchmarks.workload import cpu_s
 from tests.system.platform import Platform
 
 SIZES, SERIES = (10, 100, 1000, 10_000), 20
 IDLE_S, FEEDING_S, SLICES = 5.0, 15.0, 50
 FLAT_FROM = 100
+PARTS = {
+    "gateway": "services.api",
+    "alerting": "services.alerting",
+    "NATS": "nats-server",
+    "Postgres": "postgres",
+}
+RULES = """
+rules:
+  - name: grown
+    metric: bench.gauge.0
+    thresholds: {warning: 2}
+"""
 
 
 def main(sizes: tuple[int, ...] = SIZES) -> None:
     figures: list[Figure] = []
     peers: dict[str, float] = {}
     for size in sizes:
-        with tempfile.TemporaryDirectory() as folder, running(Platform(Path(folder))) as platform:
-            for name, (value, unit) in asyncio.run(measure(platform, size)).items():
-                peer = peers.setdefault(name, value) if size >= FLAT_FROM else None
-                ratio = value / peer if peer and unit != "1/s" else None
-                figures.append(Figure(f"{size} sources: {name}", value, unit, ratio, f"{FLAT_FROM} sources"))
-    show(f"the gateway, {SERIES} series of each source a second", figures)
+        with tempfile.TemporaryDirectory() as name:
+            rules = Path(name) / "rules.yaml"
+            rules.write_text(RULES)
+            platform = Platform(Path(name) / "data", ATALAIA_ALERTING_RULES=str(rules))
+            with running(platform):
+                for what, (value, unit) in asyncio.run(measure(platform, size)).items():
+                    peer = peers.setdefault(what, value) if size >= FLAT_FROM else None
+                    ratio = value / peer if peer and unit != "1/s" else None
+                    figures.append(
+                        Figure(f"{size} sources: {what}", value, unit, ratio, f"{FLAT_FROM} sources")
+                    )
+    show(f"what a source costs, {SERIES} series of each a second", figures)
 
 
 async def measure(platform: Platform, size: int) -> dict[str, tuple[float, str]]:
-    gateway = platform.child("services.api")
-
-    def used_s() -> float:
-        times = gateway.cpu_times()
-        return times.user + times.system
-
-    before_s = used_s()
+    parts = {name: platform.child(command) for name, command in PARTS.items()}
+    before = {name: cpu_s([process]) for name, process in parts.items()}
     await asyncio.sleep(IDLE_S)
-    idle = (used_s() - before_s) / IDLE_S
-    memory = gateway.memory_full_info().uss
+    idle = {name: (cpu_s([process]) - before[name]) / IDLE_S for name, process in parts.items()}
+    memory = {name: _memory(process) for name, process in parts.items()}
     async with platform.nats() as client:
-        before_s, began_s, sent = used_s(), time.monotonic(), 0
+        before = {name: cpu_s([process]) for name, process in parts.items()}
+        began_s, sent = time.monotonic(), 0
         while time.monotonic() - began_s < FEEDING_S:
             turn = round(sent / size)
             for part in range(SLICES):
@@ -57,15 +75,20 @@ async def measure(platform: Platform, size: int) -> dict[str, tuple[float, str]]
                 await client.flush()
                 due_s = began_s + turn + (part + 1) / SLICES
                 await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-        took_s = time.monotonic() - began_s
         await asyncio.to_thread(_caught_up, platform, size, turn)
-        busy_s = used_s() - before_s - idle * took_s
-    grown = gateway.memory_full_info().uss - memory
-    return {
-        "messages a second": (sent / took_s, "1/s"),
-        "CPU of a message": (busy_s / sent * 1e6, "µs"),
-        "memory of a source": (grown / size / 1024, "KiB"),
-    }
+        took_s = time.monotonic() - began_s
+    found = {"messages a second": (sent / took_s, "1/s")}
+    for name, process in parts.items():
+        busy_s = cpu_s([process]) - before[name] - idle[name] * took_s
+        found[f"CPU of a message, {name}"] = (busy_s / sent * 1e6, "µs")
+    for name in ("gateway", "alerting"):
+        grown = _memory(parts[name]) - memory[name]
+        found[f"memory of a source, {name}"] = (grown / size / 1024, "KiB")
+    return found
+
+
+def _memory(process: psutil.Process) -> int:
+    return int(process.memory_full_info().uss)
 
 
 def _caught_up(platform: Platform, size: int, turn: int) -> None:
