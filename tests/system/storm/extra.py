@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tests.system.storm.books import EXTRA, Told
 from tests.system.storm.ledger import Ledger
+from tests.system.storm.stage import Stage
 
 WITHIN_S = 40.0
 
@@ -15,7 +16,8 @@ WITHIN_S = 40.0
 class Extra:
     """Counts the removals. The steady sources' values are always bad for this rule."""
 
-    def __init__(self, ledger: Ledger, steady: set[str]) -> None:
+    def __init__(self, stage: Stage, ledger: Ledger, steady: set[str]) -> None:
+        self._stage = stage
         self._ledger = ledger
         self._steady = steady
         self.removals = 0
@@ -42,6 +44,7 @@ class Extra:
         try:
             async with asyncio.timeout(WITHIN_S):
                 while not question(firing := await self._firing()):
+                    await self._stage.start_what_died()  # a SIGHUP that comes early in a life ends it
                     await asyncio.sleep(0.2)
         except TimeoutError:
             raise AssertionError(f"waited for {what} under {EXTRA}: {sorted(firing)}") from None

@@ -127,7 +127,7 @@ async def storm(
     async with stage.nats() as client:
         traffic = Traffic(client.jetstream(timeout=5), sources=sources, seed=seed, days=days)
         ledger = Ledger(stage)
-        scene = Scene(stage, traffic, ledger, Extra(ledger, traffic.steady))
+        scene = Scene(stage, traffic, ledger, Extra(stage, ledger, traffic.steady))
         watch = Watch(stage)
         beside = [
             asyncio.create_task(watch.run()),

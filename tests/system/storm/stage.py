@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 from nats.aio.client import Client
 
-from atalaia.broker import EnduringClient
+from atalaia import broker
 from atalaia.embedded import Child, LocalServer, Ports, Secrets, Servers, make_servers, owned
 from tests.system.platform import ROOT, free_ports
 from tests.system.storm import books
@@ -199,7 +199,7 @@ class Stage:
         async def quiet(error: Exception) -> None:
             """Whoever takes the broker away knows that it is away."""
 
-        client = EnduringClient()
+        client = broker.EnduringClient()
         await client.connect(
             self.servers.nats.url,
             max_reconnect_attempts=-1,
@@ -211,7 +211,7 @@ class Stage:
         try:
             yield client
         finally:
-            await client.close()
+            await broker.close(client)
 
     async def _ready(self) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
