@@ -45,12 +45,13 @@ def rules(*, extra: bool = True) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A message of one source, as the stream holds it."""
+    """A message of one source, as the stream holds it. `stream` counts how often that was made anew."""
 
     source: str
     at: datetime
     stored_at: datetime
     value: float
+    stream: int = 0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -71,6 +72,7 @@ class SourceBook:
         self.source = source
         self.expected: list[Entry] = []
         self.firing: dict[str, str] = {}
+        self._stream = 0
         self._newest_at: datetime | None = None
         self._late: list[datetime] = []
         self._last_at: datetime | None = None
@@ -78,6 +80,9 @@ class SourceBook:
 
     def take(self, sample: Sample) -> None:
         """Note what the next message in the stream's order means."""
+        if sample.stream != self._stream:  # nothing in this one is newer: the order begins anew
+            self._stream, self._newest_at = sample.stream, None
+            self._late.clear()
         if sample.at - sample.stored_at > AHEAD_AT_MOST or not self._in_order(sample.at):
             return
         self._newest_at = sample.at

@@ -31,6 +31,7 @@ class Ledger:
         self.held: dict[str, int] = {}
         self._announced: dict[str, Told] = {}
         self.repeats = 0
+        self._streams_made = 0
 
     @property
     def announced(self) -> list[Told]:
@@ -51,7 +52,7 @@ class Ledger:
         body = json.loads(message.data)
         stored_at = message.metadata.timestamp
         at, value = datetime.fromisoformat(body["at"]), body["gauges"]["storm.value"]
-        self.samples.append(Sample(body["source"], at, stored_at, value))
+        self.samples.append(Sample(body["source"], at, stored_at, value, self._streams_made))
         message_id = (message.headers or {}).get("Nats-Msg-Id")
         if message_id is not None:
             self.held[message_id] = self.held.get(message_id, 0) + 1
@@ -63,6 +64,7 @@ class Ledger:
             assert isinstance(created, datetime)
             before, sequence = self._read_up_to.get(stream, (created, 0))
             start = sequence + 1 if before == created else 1
+            self._streams_made += stream == METRICS_STREAM and before != created
             self._read_up_to[stream] = (created, info.state.last_seq)
             if info.state.last_seq < start:
                 return
