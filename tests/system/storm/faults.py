@@ -173,9 +173,9 @@ def delete_stream(name: str) -> Fault:
             while not await _there(client.jsm(), name):
                 await asyncio.sleep(0.1)
 
-    return Fault(
-        f"delete-{name.removeprefix('ATALAIA_').lower()}", frozenset(), 0.0, strike, shows=False, waits=1
-    )
+    short = name.removeprefix("ATALAIA_").lower()
+    away = frozenset({"history"} if name == METRICS_STREAM else ())
+    return Fault(f"delete-{short}", away, 0.0, strike, shows=False, waits=1)
 
 
 def reload_rules() -> Fault:

@@ -13,6 +13,7 @@ import asyncpg
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from atalaia.broker.direct import newest
 from atalaia.events.streams import ALERTS_STREAM, METRICS_STREAM
 from tests.system.storm.books import Entry, Sample, Told
 from tests.system.storm.stage import Stage
@@ -92,20 +93,26 @@ class Ledger:
     async def undelivered(self) -> int:
         return len(await self.rows("SELECT id FROM outbox"))
 
-    async def newest_sample(self) -> int:
-        """Return the sequence of the last message in the stream of metrics; 0 where there is none."""
+    async def newest(self) -> dict[int, int]:
+        """Return the last sequence of each partition: a replica's position is about its own."""
         async with self._stage.nats() as client:
-            return (await client.jsm().stream_info(METRICS_STREAM)).state.last_seq
+            found = await newest(client, METRICS_STREAM, ["atalaia.metrics.>"])
+        last: dict[int, int] = {}
+        for stored in found:
+            partition = int(stored.subject.rpartition(".")[2])
+            last[partition] = max(last.get(partition, 0), stored.sequence)
+        return last
 
-    async def judged_up_to(self) -> int:
-        [row] = await self.rows("SELECT min(position) AS position FROM partitions")
-        return int(row["position"])
+    async def judged(self, last: dict[int, int]) -> bool:
+        """Return whether every partition was judged up to there."""
+        rows = await self.rows("SELECT partition, position FROM partitions")
+        return all(row["position"] >= last.get(row["partition"], 0) for row in rows)
 
     async def all_judged(self, *, within_s: float = 30.0) -> None:
         """Wait until what the stream holds is judged, committed and announced."""
         async with asyncio.timeout(within_s):
-            last = await self.newest_sample()
-            while await self.judged_up_to() < last or await self.undelivered():
+            last = await self.newest()
+            while not await self.judged(last) or await self.undelivered():
                 await asyncio.sleep(0.1)
 
     async def rows(self, statement: str) -> list[asyncpg.Record]:

@@ -173,12 +173,12 @@ async def _recover(outcome: Outcome, away: frozenset[str], back_s: float, scene:
     """Wait until all is judged that came before the return, nothing is complained about, and it stays so."""
     well_since_s: float | None = None
     stays_s = STAYS_HEARD_S if "nats" in away else STAYS_WELL_S
-    last = await scene.ledger.newest_sample()
+    last = await scene.ledger.newest()
     while (now_s := time.monotonic()) - back_s < 3 * HEALTHY_WITHIN_S:
         outcome.died += await scene.stage.start_what_died()
         troubles = await watch.troubles()
         outcome.left = troubles if troubles is not None else ["the gateway does not answer"]
-        if not outcome.left and await scene.ledger.judged_up_to() < last:
+        if not outcome.left and not await scene.ledger.judged(last):
             outcome.left = ["not all is judged that came before"]
         if outcome.left:
             well_since_s = None

@@ -73,7 +73,8 @@ class Watch:
 def _outcome(path: str, status: int, headers: dict[str, str], away: frozenset[str]) -> str:
     if status == 200 or (path == "/health" and status == 503):
         return "ok"
-    if any(name.startswith("api") for name in away):
+    gone = path == HISTORY and status == 404 and "history" in away
+    if gone or any(name.startswith("api") for name in away):
         return "excused"
     refused = status == 503 and headers.get("retry-after", "").isdigit()
     return "try again" if refused and path in NEED_POSTGRES and "postgres" in away else "failed"
