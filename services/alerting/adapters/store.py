@@ -18,7 +18,7 @@ from services.alerting.domain.alert import Alert, Change, Key, State
 from services.alerting.ports import Census, Lease, LeaseLost, Position, Whereabouts
 
 LEASE_S = 10
-SILENT_AT_MOST_S = 8
+SILENT_AT_MOST_S = 5
 EVENTS = "events"
 
 _CENSUS = """
