@@ -44,6 +44,8 @@ class PostgresAlerts:
                 yield connection
         except TimeoutError as error:
             raise Transient(f"postgres: no answer within {ANSWERS_WITHIN_S:g} s") from error
+        except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
+            raise Transient("postgres: alerting has not made its tables yet") from error
 
     async def page(self, query: AlertQuery) -> list[AlertRecord]:
         async with self._session() as connection:
