@@ -7,6 +7,7 @@ import os
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 from nats.aio.client import Client
 
@@ -45,4 +46,27 @@ async def test_a_password_that_is_changed_and_changed_back_costs_nobody_the_conn
         await until(client, connected=True)
     finally:
         await (hub.stop() if framework else broker.close(client))
+        await server.stop()
+
+
+async def test_a_refused_attempt_leaves_no_socket_open(tmp_path: Path) -> None:
+    said: list[str] = []
+    server = NatsServer(
+        tmp_path / "nats", port=free_port(), password="right", subscriber="other", sink=said.append
+    )
+    await server.start()
+    client = await broker.connect(server.url, name="test")
+    try:
+        change_password(server, "right", "wrong")
+        async with asyncio.timeout(10):
+            while sum("authentication error" in line for line in said) < 4:
+                await asyncio.sleep(0.05)
+        open_sockets = [
+            one
+            for one in psutil.Process().net_connections("tcp")
+            if one.raddr and one.raddr.port == server.port
+        ]
+        assert len(open_sockets) <= 1
+    finally:
+        await broker.close(client)
         await server.stop()

@@ -31,6 +31,12 @@ class EnduringClient(Client):
         else:
             await self._process_op_err(nats.errors.Error(f"nats: {err_msg}"))
 
+    async def _select_next_server(self) -> None:
+        if self._transport is not None:
+            # nats-py opens the next without closing the one that was refused
+            self._transport.close()  # type: ignore[no-untyped-call]
+        await super()._select_next_server()
+
 
 async def connect(
     url: str,
