@@ -138,7 +138,7 @@ MISTAKES = [
                     headers={{"Nats-Msg-Id": f"{{alert.alert_id}}:{{alert.sequence}}"}},
                 )
         await client.close()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(2.0)
 {COMMIT}""",
     ),
     Mistake(

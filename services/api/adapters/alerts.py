@@ -16,7 +16,7 @@ from atalaia.events.alerts import AlertTransition
 from services.api.domain.active import Known
 from services.api.ports import AlertQuery, AlertRecord
 
-ANSWERS_WITHIN_S = 2.0
+ANSWERS_WITHIN_S = 3.0
 _FIELDS = """
 SELECT a.alert_id, t.transition, coalesce(t.at, a.last_at) AS at, a.rule, a.series, a.source, a.kind,
        a."group", a.severity, a.state, a.value, a.threshold, a.started_at, a.summary, a.labels, a.resolved_at,
