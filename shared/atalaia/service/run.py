@@ -60,6 +60,7 @@ def run(service: str, settings: type[S], serve: Callable[[S, Lifecycle], Awaitab
 
     `serve` returns once `stopping` is set and everything of its own is closed.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nothing is loaded yet that could be loaded again
     try:
         loaded = settings.load()
         log.configure(
