@@ -1,5 +1,14 @@
-"""The cache: Redis behind a breaker, so that a dead one costs next to nothing."""
+"""The cache: `@cache_result`, `@invalidate_cache_on_change`, and Redis behind a breaker."""
 
 from atalaia.cache.client import Cache, CacheStatus
+from atalaia.cache.default import cache_result, close, configure, default, invalidate_cache_on_change
 
-__all__ = ["Cache", "CacheStatus"]
+__all__ = [
+    "Cache",
+    "CacheStatus",
+    "cache_result",
+    "close",
+    "configure",
+    "default",
+    "invalidate_cache_on_change",
+]

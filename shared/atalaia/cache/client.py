@@ -1,27 +1,20 @@
-"""A Redis client with short timeouts and a breaker, and what it tells of itself."""
+"""The cache as applications and services hold it."""
 
 from __future__ import annotations
 
-import asyncio
-import random
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from atalaia.cache.decorators import How, cached, invalidating
+from atalaia.cache.keys import Template
+from atalaia.cache.patterns import pattern
+from atalaia.cache.tiers import Tiers
+from atalaia.errors import Transient
 
-from atalaia.errors import Refused, Transient
-from atalaia.resilience.breaker import Breaker
-
-T = TypeVar("T")
-CONNECT_WITHIN_S = 0.04
-CALL_WITHIN_S = 0.05
-BULK_WITHIN_S = 10.0
-SCANNED_AT_ONCE = 1000
+P = ParamSpec("P")
+R = TypeVar("R")
+Async = Callable[P, Coroutine[Any, Any, R]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,68 +31,40 @@ class CacheStatus:
     mean_latency_s: float | None
 
 
-class Cache:
-    """One Redis, of which only keys that begin with `prefix` are ours. Without a URL there is none."""
+class Cache(Tiers):
+    """One Redis, of which only keys that begin with `prefix` are ours; without a URL, the local tier alone.
 
-    def __init__(self, url: str | None, *, prefix: str = "atalaia:") -> None:
-        self._prefix = prefix
-        self._breaker = Breaker()
-        self._redis = _client(url, CONNECT_WITHIN_S) if url else None
-        self._bulk = _client(url, BULK_WITHIN_S) if url else None  # scans take longer than a read may
-        self.hits = 0
-        self.misses = 0
-        self._calls = 0
-        self._seconds = 0.0
+    Belongs to one event loop; nothing connects before the first use. What another process invalidates may
+    be served from here for `local_s` at most, usually for a millisecond. `within_s` is what one command may
+    take; after two that took longer in a row Redis is left alone until it answers again.
+    """
 
-    async def call(self, command: Callable[[Redis], Awaitable[T]], *, within_s: float = CALL_WITHIN_S) -> T:
-        """Run one command.
+    async def __aenter__(self) -> Self:
+        return self
 
-        Raises:
-            Refused: Redis was away a moment ago.
-            Transient: it is away, slow, or there is none.
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def cached(self, **how: Unpack[How]) -> Callable[[Async[P, R]], Async[P, R]]:
+        """Return the decorator `cache_result` that keeps what it keeps here."""
+        return cached(lambda: self, **how)
+
+    def invalidates(self, *patterns: str) -> Callable[[Async[P, R]], Async[P, R]]:
+        """Return the decorator `invalidate_cache_on_change` for what is kept here."""
+        return invalidating(lambda: self, *patterns)
+
+    async def invalidate(self, *patterns: str, **values: object) -> bool:
+        """Let nobody be served what is kept now under keys that match; return whether Redis knows already.
+
+        `users:*` and `users:get_user:*` cost one command however many keys they mean, and so does a key
+        without wildcards. Other patterns walk over every key in Redis (1 ms for 1000). With `values`, fields
+        in braces are filled in as arguments are spelled in keys: `invalidate("users:get_user:{id}", id=42)`.
+
+        False: Redis is away. Nothing is served from here meanwhile, and it is told before anything else
+        once it is back.
         """
-        return await self._guarded(self._redis, command, within_s)
-
-    async def ping(self) -> float:
-        """Return the time of a round trip in seconds, asked of the server even while the circuit is open.
-
-        Raises:
-            Transient: away or slow.
-        """
-        if self._bulk is None:
-            raise Transient("no cache is configured")
-        began = time.monotonic()
-        try:
-            async with asyncio.timeout(BULK_WITHIN_S):
-                await self._bulk.echo("")
-        except (RedisError, OSError, TimeoutError) as error:
-            raise Transient(_text(error)) from error
-        return time.monotonic() - began
-
-    async def status(self) -> CacheStatus:
-        """Return what there is to know; never raises, never waits long."""
-        backend, memory, keys = "off" if self._redis is None else "redis", None, None
-        available = False
-        if self._redis is not None:
-            try:
-                info = await self.call(lambda redis: redis.info(), within_s=0.5)
-                available = True
-                backend = _backend(info)
-                memory = int(info["used_memory"])
-                keys = await self._guarded(self._bulk, self._count, 2.0)
-            except Transient:
-                available = False
-        asked = self.hits + self.misses
-        return CacheStatus(
-            available=available,
-            backend=backend,
-            hits=self.hits,
-            misses=self.misses,
-            hit_ratio=self.hits / asked if asked else None,
-            keys=keys,
-            memory_bytes=memory,
-            mean_latency_s=self._seconds / self._calls if self._calls else None,
-        )
+        texts = [Template(one).render(values, of="invalidate") for one in patterns] if values else patterns
+        return await self.invalidate_each([pattern(text) for text in texts])
 
     async def clear(self, pattern: str = "*") -> int:
         """Remove our keys that match, below the prefix, and return how many; 0 without a cache.
@@ -107,80 +72,60 @@ class Cache:
         Raises:
             Transient: Redis is away.
         """
-        if self._bulk is None:
+        if self._remote is None:
+            self._local.clear()
             return 0
+        removed = await self._remote.bulk(lambda redis: self._entries.walk(redis, pattern))
+        await self.invalidate(pattern.replace("\\", "?"))
+        return removed
 
-        async def remove(redis: Redis) -> int:
-            removed = 0
-            batch: list[bytes] = []
-            async for key in redis.scan_iter(match=_escaped(self._prefix) + pattern, count=SCANNED_AT_ONCE):
-                batch.append(key)
-                if len(batch) >= SCANNED_AT_ONCE:
-                    removed += int(await redis.unlink(*batch))
-                    batch.clear()
-            return removed + (int(await redis.unlink(*batch)) if batch else 0)
+    async def ping(self) -> float:
+        """Return the time of a round trip in seconds, asked of the server even while the circuit is open.
 
-        return await self._guarded(self._bulk, remove, BULK_WITHIN_S)
-
-    async def close(self) -> None:
-        for redis in (self._redis, self._bulk):
-            if redis is not None:
-                await redis.aclose()
-                await redis.connection_pool.disconnect()
-
-    async def _count(self, redis: Redis) -> int:
-        count = 0
-        async for _ in redis.scan_iter(match=f"{_escaped(self._prefix)}*", count=SCANNED_AT_ONCE):
-            count += 1
-        return count
-
-    async def _guarded(
-        self, redis: Redis | None, command: Callable[[Redis], Awaitable[T]], within_s: float
-    ) -> T:
-        if redis is None:
+        Raises:
+            Transient: away or slow, or there is none.
+        """
+        if self._remote is None:
             raise Transient("no cache is configured")
-        began = time.monotonic()
-        try:
-            self._breaker.enter(began)
-        except Refused as error:
-            raise Refused("redis was away a moment ago", retry_in_s=error.retry_in_s) from None
-        try:
-            async with asyncio.timeout(within_s):
-                answer = await command(redis)
-        except (RedisError, OSError, TimeoutError) as error:
-            self._breaker.failed(time.monotonic(), dice=random.random())
-            raise Transient(f"redis: {_text(error)}") from error
-        except BaseException:
-            self._breaker.abandoned()
-            raise
-        self._breaker.succeeded()
-        self._calls += 1
-        self._seconds += time.monotonic() - began
-        return answer
+        return await self._remote.ping()
 
+    async def status(self) -> CacheStatus:
+        """Return what there is to know; never raises, never waits long."""
+        remote, total = self._remote, self._book.total()
+        backend, memory, keys, available = "off" if remote is None else "redis", None, None, False
+        if remote is not None:
+            try:
+                info = await remote.call(lambda redis: redis.info(), within_s=0.5)
+                available, backend, memory = True, _backend(info), int(info["used_memory"])
+                keys = await remote.bulk(self._entries.count, within_s=2.0)
+            except Transient:
+                available = False
+        return CacheStatus(
+            available=available,
+            backend=backend,
+            hits=total.hits,
+            misses=total.misses,
+            hit_ratio=total.hit_ratio,
+            keys=keys,
+            memory_bytes=memory,
+            mean_latency_s=remote.mean_s if remote is not None else None,
+        )
 
-def _client(url: str, timeout_s: float) -> Redis:
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=20,
-        timeout=timeout_s,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=CONNECT_WITHIN_S if timeout_s < 1 else 1.0,
-        retry=Retry(NoBackoff(), 0),
-        client_name="atalaia",
-    )
-    return Redis(connection_pool=pool)
+    def counters(self) -> dict[str, float]:
+        """Return {series: value} since the start, growing only, by namespace (at most 50)."""
+        return self._book.counters()
+
+    def gauges(self) -> dict[str, float]:
+        """Return {series: value} of this moment."""
+        return self._book.gauges() | {
+            "cache.available": float(self._remote is not None and self._remote.available),
+            "cache.local.entries": float(len(self._local)),
+            "cache.local.size": float(self._local.size_bytes),
+            "cache.invalidations.owed": float(len(self._owed)),
+        }
 
 
 def _backend(info: dict[str, object]) -> str:
     if "valkey_version" in info:
         return f"valkey {info['valkey_version']}"
     return f"redis {info.get('redis_version', '')}".strip()
-
-
-def _escaped(literal: str) -> str:
-    return "".join(f"\\{character}" if character in "*?[]\\" else character for character in literal)
-
-
-def _text(error: BaseException) -> str:
-    return str(error) or type(error).__name__

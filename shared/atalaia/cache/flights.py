@@ -1,0 +1,100 @@
+"""One flight per key in this process: whoever asks while it is under way waits for the same answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from atalaia.cache.patterns import Pattern
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class Flight(Generic[T]):
+    """`void` once the key was invalidated: what it brings is for those who wait for it already."""
+
+    key: str
+    began_s: float
+    void: bool = False
+    task: asyncio.Task[T] = field(init=False)
+
+
+Fly = Callable[[Flight[T]], Coroutine[Any, Any, T]]
+
+
+class Closed(Exception):
+    """The cache was closed while somebody waited. Never leaves this package."""
+
+
+class Flights(Generic[T]):
+    """Owns the tasks; a caller that is cancelled leaves the flight to the others."""
+
+    def __init__(self) -> None:
+        self._current: dict[str, Flight[T]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def join(self, key: str, fly: Fly[T], *, most_s: float) -> tuple[T, bool]:
+        """Return a flight's answer, and whether it was started for this call.
+
+        A flight older than `most_s` hangs, for all one knows: the call that finds out starts another.
+        What a flight raises reaches everybody who waits for it.
+        """
+        while (flight := self._current.get(key)) is not None:
+            left_s = flight.began_s + most_s - time.monotonic()
+            if left_s > 0:
+                await asyncio.wait({flight.task}, timeout=left_s)
+                if flight.task.done():
+                    return _result(flight), False
+            if self._current.get(key) is flight:
+                break
+        flight = self.start(key, fly)
+        await asyncio.wait({flight.task})
+        return _result(flight), True
+
+    def start(self, key: str, fly: Fly[T]) -> Flight[T]:
+        """Start a flight that nobody has to wait for; it is the one to join from now on."""
+        flight = self._current[key] = Flight(key, time.monotonic())
+        flight.task = self.spawn(fly(flight))
+        flight.task.add_done_callback(lambda _: self._landed(flight))
+        return flight
+
+    def under_way(self, key: str) -> bool:
+        return key in self._current
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run what belongs to the cache and ends with it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def void(self, pattern: Pattern) -> None:
+        """Let nobody else join what began before now, and let it not be kept."""
+        for flight in [flight for key, flight in self._current.items() if pattern.may_mean(key)]:
+            flight.void = True
+            del self._current[flight.key]
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _landed(self, flight: Flight[T]) -> None:
+        if self._current.get(flight.key) is flight:
+            del self._current[flight.key]
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # those who waited have seen it; nobody may have
+
+
+def _result(flight: Flight[T]) -> T:
+    if flight.task.cancelled():
+        raise Closed
+    return flight.task.result()

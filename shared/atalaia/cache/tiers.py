@@ -1,0 +1,282 @@
+"""A local tier, Redis behind it, one flight per key, invalidations that are not lost."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from redis.asyncio import Redis
+
+from atalaia import log as _log
+from atalaia.cache.counts import Book, Counts
+from atalaia.cache.entries import Claimed, Entries, Found, Leased
+from atalaia.cache.flights import Closed, Flight, Flights
+from atalaia.cache.local import LocalTier
+from atalaia.cache.news import News
+from atalaia.cache.patterns import Pattern, Reach, pattern, widened
+from atalaia.cache.remote import CALL_WITHIN_S, Remote
+from atalaia.errors import Transient
+
+T = TypeVar("T")
+_log_ = _log.get("cache")
+MIB = 2**20
+EARLY = 0.2  # the last part of an entry's life, in which one caller makes the next one
+LOOKED_AGAIN_S, LOOKED_AGAIN_AT_LEAST_S = 0.005, 0.05
+MOST_OWED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How the results of one function are kept."""
+
+    namespace: str
+    labels: tuple[str, ...]
+    ttl_s: float
+    flight_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What is kept for `ttl_s`."""
+
+    payload: bytes
+    ttl_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Passed(Generic[T]):
+    """What is for those alone who wait for it."""
+
+    result: Callable[[], T]
+
+
+Outcome = Made | Passed[T]
+Load = Callable[[], Awaitable[Outcome[Any]]]
+
+
+class Tiers:
+    """The cache without its decorators; see `Cache`."""
+
+    def __init__(
+        self,
+        url: str | None,
+        *,
+        prefix: str = "atalaia:",
+        local_s: float = 2.0,
+        local_entries: int = 10_000,
+        local_bytes: int = 32 * MIB,
+        within_s: float = CALL_WITHIN_S,
+    ) -> None:
+        self._entries = Entries(prefix)
+        self._local = LocalTier(most_entries=local_entries, most_bytes=local_bytes)
+        self._local_s = local_s
+        self._flights: Flights[Outcome[Any]] = Flights()
+        self._book = Book()
+        self._owed: dict[str, Pattern] = {}
+        self._remote = Remote(url, within_s=within_s, mend=self._mend) if url else None
+        self._news = News(url, self._entries.channel, self._take_back, self._local.clear) if url else None
+        self._listening = False
+        self._closed = False
+
+    def counts(self, namespace: str) -> Counts:
+        return self._book.of(namespace)
+
+    async def fetch(self, key: str, terms: Terms, load: Callable[[], Awaitable[Outcome[T]]]) -> Outcome[T]:
+        """Return what is kept under the key, else what `load` brings, called once for all who ask.
+
+        Raises what `load` raises.
+        """
+        if self._closed:
+            return await load()
+        now_s = time.monotonic()
+        kept = self._local.get(key, now_s)
+        if kept is not None and now_s < kept.fresh_until_s:
+            self._book.of(terms.namespace).local_hits += 1
+            return Made(kept.payload)
+        self._listen()
+
+        async def fly(flight: Flight[Outcome[Any]]) -> Outcome[Any]:
+            return await self._fly(flight, terms, load)
+
+        if kept is not None:
+            if not self._flights.under_way(key):
+                self._flights.start(key, fly)
+            self._book.of(terms.namespace).local_hits += 1
+            return Made(kept.payload)
+        try:
+            outcome, led = await self._flights.join(key, fly, most_s=terms.flight_s)
+        except Closed:
+            return await load()
+        if not led:
+            self._book.of(terms.namespace).joined += 1
+        return outcome
+
+    async def forget(self, key: str) -> None:
+        """Remove one entry that turned out to be of no use; if Redis is away, here alone."""
+        self._take_back(pattern(key))
+        if self._remote is not None:
+            try:
+                await self._remote.call(lambda redis: self._entries.remove(redis, key))
+            except Transient:
+                return
+
+    async def invalidate_each(self, patterns: list[Pattern]) -> bool:
+        """As `invalidate`, for patterns that have been read."""
+        try:
+            await self._tell(patterns)
+        except Transient:
+            self._owe(patterns)
+            return False
+        except asyncio.CancelledError:
+            self._owe(patterns)
+            raise
+        finally:
+            for one in patterns:
+                self._take_back(one)
+        return True
+
+    async def close(self) -> None:
+        """End what runs in the background. Calls in flight go on without the cache."""
+        self._closed = True
+        await self._flights.close()
+        if self._remote is not None:
+            await self._remote.close()
+        if self._owed:
+            _log_.warning("invalidations_lost", patterns=list(self._owed)[:10], count=len(self._owed))
+
+    def _listen(self) -> None:
+        if self._news is not None and not self._listening:
+            self._listening = True
+            self._flights.spawn(self._news.run())
+
+    async def _fly(self, flight: Flight[Outcome[Any]], terms: Terms, load: Load) -> Outcome[Any]:
+        counts = self._book.of(terms.namespace)
+        looked_s, answer = await self._look(flight, terms)
+        if isinstance(answer, Found):
+            counts.redis_hits += 1
+            self._keep(flight, terms, answer.payload, looked_s, answer.left_s)
+            if answer.lease is not None:
+                counts.early_refreshes += 1
+                self._flights.spawn(self._made(flight, terms, load, answer.lease))
+            return Made(answer.payload)
+        counts.misses += 1
+        counts.skipped += answer is None
+        return await self._made(flight, terms, load, answer.lease if answer else None)
+
+    async def _look(self, flight: Flight[Any], terms: Terms) -> tuple[float, Found | Claimed | None]:
+        """Return when Redis was asked, and a value or the right to make one; None: make it, unstored."""
+        pause_s = LOOKED_AGAIN_S
+        while True:
+            now_s = time.monotonic()
+            answer = await self._ask(
+                terms,
+                lambda redis: self._entries.claim(
+                    redis, flight.key, terms.labels, lease_s=terms.flight_s, ttl_s=terms.ttl_s
+                ),
+            )
+            if not isinstance(answer, Leased):
+                return now_s, answer
+            if now_s - flight.began_s >= terms.flight_s:
+                return now_s, None  # whoever makes it may be dead, or hang
+            await asyncio.sleep(pause_s)
+            pause_s = min(1.5 * pause_s, LOOKED_AGAIN_AT_LEAST_S)
+
+    async def _made(
+        self, flight: Flight[Outcome[Any]], terms: Terms, load: Load, lease: str | None
+    ) -> Outcome[Any]:
+        good_s = time.monotonic()
+        stored: bool | None = None
+        try:
+            made = await load()
+            if isinstance(made, Passed):
+                return made
+            if lease is not None:
+                told_s = time.monotonic()
+                stored = await self._ask(
+                    terms,
+                    lambda redis: self._entries.store(
+                        redis,
+                        flight.key,
+                        terms.labels,
+                        lease,
+                        made.payload,
+                        ttl_s=made.ttl_s,
+                        early_s=EARLY * made.ttl_s,
+                    ),
+                )
+                if stored:
+                    good_s = told_s  # nothing was invalidated until then
+                elif stored is False:
+                    self._book.of(terms.namespace).invalidated_meanwhile += 1
+                    return made
+            self._keep(flight, terms, made.payload, good_s, made.ttl_s)
+            return made
+        finally:
+            if lease is not None and not stored:
+                await self._ask(terms, lambda redis: self._entries.release(redis, flight.key, lease))
+
+    def _keep(
+        self, flight: Flight[Any], terms: Terms, payload: bytes, known_good_s: float, left_s: float
+    ) -> None:
+        """Keep in the local tier what was known to be good at a moment."""
+        seconds = min(self._local_s, left_s)
+        if not flight.void and seconds > 0:
+            self._local.put(
+                flight.key,
+                payload,
+                labels=terms.labels,
+                fresh_until_s=known_good_s + (1 - EARLY) * seconds,
+                dead_at_s=known_good_s + seconds,
+            )
+
+    async def _ask(self, terms: Terms, command: Callable[[Redis], Awaitable[T]]) -> T | None:
+        """Return Redis' answer, or None while it is away."""
+        if self._remote is None:
+            return None
+        counts = self._book.of(terms.namespace)
+        began_s = time.monotonic()
+        try:
+            answer = await self._remote.call(command)
+        except Transient:
+            return None
+        counts.redis_calls += 1
+        counts.redis_s += time.monotonic() - began_s
+        return answer
+
+    def _take_back(self, one: Pattern) -> None:
+        self._local.drop(one)
+        self._flights.void(one)
+
+    async def _tell(self, patterns: list[Pattern]) -> None:
+        if self._remote is None or self._news is None:
+            return
+        news = self._news.told(patterns)
+        for walk in [one.text for one in patterns if one.reach is Reach.WALK]:
+            await self._remote.bulk(functools.partial(self._entries.walk, glob=walk))
+        await self._remote.call(lambda redis: self._entries.invalidate(redis, patterns, news))
+
+    def _owe(self, patterns: Iterable[Pattern]) -> None:
+        if not self._owed:
+            _log_.warning("invalidations_owed", first=next((one.text for one in patterns), ""))
+        self._owed |= {one.text: one for one in patterns}
+        if len(self._owed) > MOST_OWED:
+            self._owed = {one.text: one for one in widened(self._owed.values())}
+        if self._remote is not None and not self._closed:
+            self._remote.heal()
+
+    async def _mend(self, redis: Redis) -> None:
+        """Tell Redis what could not be told; until then nothing is read from it here."""
+        while self._owed and self._news is not None:
+            owed, self._owed = self._owed, {}
+            try:
+                for one in owed.values():
+                    if one.reach is Reach.WALK:
+                        await self._entries.walk(redis, one.text)
+                await self._entries.invalidate(redis, owed.values(), self._news.told(owed.values()))
+            except BaseException:
+                self._owed = owed | self._owed
+                raise
