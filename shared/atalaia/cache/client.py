@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
 from atalaia.cache.decorators import How, cached, invalidating
 from atalaia.cache.keys import Template
-from atalaia.cache.patterns import pattern
+from atalaia.cache.patterns import pattern as _read
 from atalaia.cache.tiers import Tiers
 from atalaia.errors import Transient
 
@@ -64,7 +64,7 @@ class Cache(Tiers):
         once it is back.
         """
         texts = [Template(one).render(values, of="invalidate") for one in patterns] if values else patterns
-        return await self.invalidate_each([pattern(text) for text in texts])
+        return await self.invalidate_each([_read(text) for text in texts])
 
     async def clear(self, pattern: str = "*") -> int:
         """Remove our keys that match, below the prefix, and return how many; 0 without a cache.
@@ -72,11 +72,14 @@ class Cache(Tiers):
         Raises:
             Transient: Redis is away.
         """
-        if self._remote is None:
-            self._local.clear()
+        meant = _read(pattern)
+        self._take_back(meant)
+        if self._remote is None or self._news is None:
             return 0
+        news = self._news.told([meant])
         removed = await self._remote.bulk(lambda redis: self._entries.walk(redis, pattern))
-        await self.invalidate(pattern.replace("\\", "?"))
+        self._take_back(meant)
+        await self._remote.call(lambda redis: self._entries.invalidate(redis, (), news))
         return removed
 
     async def ping(self) -> float:

@@ -8,9 +8,10 @@ the opposite. A lease is a field of the entry itself: removing a key removes the
 
 from __future__ import annotations
 
-import secrets
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from redis.asyncio import Redis
@@ -30,16 +31,17 @@ end
 _CLAIM = (
     _COMMON
     + """
--- ARGV: token, lease ms, how long a generation is kept in ms
+-- ARGV: token, lease ms, how long a generation is kept in ms, latest moment in ms or 0
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+if tonumber(ARGV[4]) > 0 and now > tonumber(ARGV[4]) then return {now, 'late'} end
 local found, generation = current()
-local entry = redis.call('HMGET', KEYS[1], 'value', 'generation', 'early', 'until', 'leased')
-local value = generation and entry[2] == generation and entry[1]
-local left = value and redis.call('PTTL', KEYS[1]) or 0
-if value and left > tonumber(entry[3]) then return {'found', value, left} end
-if entry[4] and tonumber(entry[4]) > now and generation and entry[5] == generation then
-  return value and {'found', value, left} or {'leased'}
+local entry = redis.call('HMGET', KEYS[1], 'value', 'generation', 'dies', 'early', 'until', 'leased')
+local left = generation and entry[2] == generation and tonumber(entry[3]) - now or 0
+local value = left > 0 and entry[1]
+if value and left > tonumber(entry[4]) then return {now, 'found', value, left} end
+if entry[5] and tonumber(entry[5]) > now and generation and entry[6] == generation then
+  return value and {now, 'found', value, left} or {now, 'leased'}
 end
 for i = 1, 2 do
   if not found[i] then
@@ -51,20 +53,22 @@ end
 found, generation = current()
 if not value then redis.call('DEL', KEYS[1]) end
 redis.call('HSET', KEYS[1], 'lease', ARGV[1], 'until', now + ARGV[2], 'leased', generation)
-if value then return {'early', value, left} end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return {'claimed'}
+if left < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return value and {now, 'early', value, left} or {now, 'claimed'}
 """
 )
 _STORE = (
     _COMMON
     + """
 -- ARGV: token, value, ttl ms, early ms
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local lease = redis.call('HMGET', KEYS[1], 'lease', 'leased')
 local found, generation = current()
 if lease[1] ~= ARGV[1] or not generation or lease[2] ~= generation then return 0 end
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'value', ARGV[2], 'generation', generation, 'early', ARGV[4])
+redis.call('HSET', KEYS[1], 'value', ARGV[2], 'generation', generation)
+redis.call('HSET', KEYS[1], 'dies', now + ARGV[3], 'early', ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1
 """
@@ -80,23 +84,18 @@ return redis.call('DEL', KEYS[1])
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A good value. With `lease`, it is old, and the caller is to make the next one."""
+    """A good value; with `early`, an old one, and the caller holds the lease to make the next."""
 
     payload: bytes
     left_s: float
-    lease: str | None = None
+    early: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """There is none, and the caller is to make it."""
+class Other(Enum):
+    """There is no value, and the caller is to make it; or somebody else does."""
 
-    lease: str
-
-
-@dataclass(frozen=True, slots=True)
-class Leased:
-    """There is none; somebody else makes it."""
+    CLAIMED = "claimed"
+    LEASED = "leased"
 
 
 class Entries:
@@ -105,23 +104,38 @@ class Entries:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.channel = f"{prefix}~invalidated"
+        self._ahead_ms: float | None = None  # Redis' clock, of our monotonic one
 
     async def claim(
-        self, redis: Redis, key: str, labels: tuple[str, ...], *, lease_s: float, ttl_s: float
-    ) -> Found | Claimed | Leased:
-        """Look a value up, and where there is none or an old one, ask for the right to make it."""
-        token = secrets.token_hex(8)
+        self,
+        redis: Redis,
+        key: str,
+        labels: tuple[str, ...],
+        lease: str,
+        *,
+        lease_s: float,
+        ttl_s: float,
+        within_s: float,
+    ) -> Found | Other:
+        """Look a value up, and where there is none, or an old one, ask for the right to make it.
+
+        A claim that Redis reads later than `within_s` from now does nothing: whoever sent it has given up,
+        and a lease of nobody's would keep all others waiting.
+        """
         kept_ms = max(KEPT_AT_LEAST_MS, 2 * _ms(ttl_s))
-        answer = await self._run(redis, _CLAIM, self._keys(key, labels), token, _ms(lease_s), kept_ms)
-        match answer:
-            case [b"found", payload, left_ms]:
-                return Found(payload, left_ms / 1000)
-            case [b"early", payload, left_ms]:
-                return Found(payload, left_ms / 1000, token)
+        latest_ms = 0 if self._ahead_ms is None else _ms(time.monotonic() + within_s) + self._ahead_ms
+        keys = self._keys(key, labels)
+        answer = await self._run(redis, _CLAIM, keys, lease, _ms(lease_s), kept_ms, round(latest_ms))
+        self._ahead_ms = answer[0] - time.monotonic() * 1000
+        match answer[1:]:
+            case [b"found" | b"early" as kind, payload, left_ms]:
+                return Found(payload, left_ms / 1000, kind == b"early")
             case [b"claimed"]:
-                return Claimed(token)
+                return Other.CLAIMED
+            case [b"leased"]:
+                return Other.LEASED
             case _:
-                return Leased()
+                raise TimeoutError("the claim came late")
 
     async def store(
         self,

@@ -34,7 +34,8 @@ class Flights(Generic[T]):
     """Owns the tasks; a caller that is cancelled leaves the flight to the others."""
 
     def __init__(self) -> None:
-        self._current: dict[str, Flight[T]] = {}
+        self._current: dict[str, Flight[T]] = {}  # those to join
+        self._all: set[Flight[T]] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def join(self, key: str, fly: Fly[T], *, most_s: float) -> tuple[T, bool]:
@@ -55,9 +56,12 @@ class Flights(Generic[T]):
         await asyncio.wait({flight.task})
         return _result(flight), True
 
-    def start(self, key: str, fly: Fly[T]) -> Flight[T]:
-        """Start a flight that nobody has to wait for; it is the one to join from now on."""
-        flight = self._current[key] = Flight(key, time.monotonic())
+    def start(self, key: str, fly: Fly[T], *, joined: bool = True) -> Flight[T]:
+        """Start a flight that nobody has to wait for. `joined`: it is the one to join from now on."""
+        flight = Flight[T](key, time.monotonic())
+        self._all.add(flight)
+        if joined:
+            self._current[key] = flight
         flight.task = self.spawn(fly(flight))
         flight.task.add_done_callback(lambda _: self._landed(flight))
         return flight
@@ -74,9 +78,10 @@ class Flights(Generic[T]):
 
     def void(self, pattern: Pattern) -> None:
         """Let nobody else join what began before now, and let it not be kept."""
-        for flight in [flight for key, flight in self._current.items() if pattern.may_mean(key)]:
-            flight.void = True
-            del self._current[flight.key]
+        for flight in self._all:
+            if pattern.may_mean(flight.key):
+                flight.void = True
+                self._leave(flight)
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -85,6 +90,10 @@ class Flights(Generic[T]):
             await asyncio.wait(self._tasks)
 
     def _landed(self, flight: Flight[T]) -> None:
+        self._all.discard(flight)
+        self._leave(flight)
+
+    def _leave(self, flight: Flight[T]) -> None:
         if self._current.get(flight.key) is flight:
             del self._current[flight.key]
 

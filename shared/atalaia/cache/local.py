@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from atalaia.cache.patterns import Pattern, Reach
 
+MOST_CUTS = 1000
 OVERHEAD_BYTES = 300  # about, of one entry beside its key and payload
 
 
@@ -58,6 +59,8 @@ class LocalTier:
     def drop(self, pattern: Pattern) -> None:
         """Forget what the pattern means. A label costs the same however many keys it has."""
         if pattern.reach is Reach.LABEL:
+            if len(self._cuts) >= MOST_CUTS:
+                self.clear()  # labels are few, unless data has got into them
             self._cuts[pattern.label] = self._number
         elif pattern.reach is Reach.KEY:
             self._remove(pattern.text)

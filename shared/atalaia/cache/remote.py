@@ -30,7 +30,7 @@ class Remote:
         self, url: str, *, within_s: float = CALL_WITHIN_S, mend: Callable[[Redis], Awaitable[None]]
     ) -> None:
         self.url = url
-        self._within_s = within_s
+        self.within_s = within_s
         self._mend = mend
         self._breaker = Breaker(first_s=PROBED_AFTER_S, most_s=PROBED_AT_LEAST_EVERY_S)
         self._calls = client(url, within_s)
@@ -58,7 +58,7 @@ class Remote:
             Transient: it is away or slow.
         """
         async with self._slots:
-            return await self._guarded(self._calls, command, within_s or self._within_s)
+            return await self._guarded(self._calls, command, within_s or self.within_s)
 
     async def bulk(self, command: Callable[[Redis], Awaitable[T]], *, within_s: float = BULK_WITHIN_S) -> T:
         """Run what takes longer. Raises as `call`."""
@@ -112,7 +112,7 @@ class Remote:
             await asyncio.sleep(self._breaker.retry_in_s(time.monotonic()))
             probe = self._breaker.enter(time.monotonic())
             try:
-                await _ours(self._calls, lambda redis: redis.echo(""), self._within_s)
+                await _ours(self._calls, lambda redis: redis.echo(""), self.within_s)
                 await _ours(self._bulk, self._mend, BULK_WITHIN_S)
             except Transient:
                 self._breaker.failed(time.monotonic(), probe=probe, dice=random.random())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -13,13 +15,13 @@ from redis.asyncio import Redis
 
 from atalaia import log as _log
 from atalaia.cache.counts import Book, Counts
-from atalaia.cache.entries import Claimed, Entries, Found, Leased
+from atalaia.cache.entries import Entries, Found, Other
 from atalaia.cache.flights import Closed, Flight, Flights
 from atalaia.cache.local import LocalTier
 from atalaia.cache.news import News
 from atalaia.cache.patterns import Pattern, Reach, pattern, widened
 from atalaia.cache.remote import CALL_WITHIN_S, Remote
-from atalaia.errors import Transient
+from atalaia.errors import Refused, Transient
 
 T = TypeVar("T")
 _log_ = _log.get("cache")
@@ -119,10 +121,8 @@ class Tiers:
         """Remove one entry that turned out to be of no use; if Redis is away, here alone."""
         self._take_back(pattern(key))
         if self._remote is not None:
-            try:
+            with contextlib.suppress(Transient):
                 await self._remote.call(lambda redis: self._entries.remove(redis, key))
-            except Transient:
-                return
 
     async def invalidate_each(self, patterns: list[Pattern]) -> bool:
         """As `invalidate`, for patterns that have been read."""
@@ -155,94 +155,117 @@ class Tiers:
 
     async def _fly(self, flight: Flight[Outcome[Any]], terms: Terms, load: Load) -> Outcome[Any]:
         counts = self._book.of(terms.namespace)
-        looked_s, answer = await self._look(flight, terms)
-        if isinstance(answer, Found):
+        lease = secrets.token_hex(8)
+        looked_s, found = await self._look(flight, terms, lease)
+        if isinstance(found, Found):
             counts.redis_hits += 1
-            self._keep(flight, terms, answer.payload, looked_s, answer.left_s)
-            if answer.lease is not None:
+            self._keep(flight, terms, found.payload, looked_s, found.left_s)
+            if found.early:
                 counts.early_refreshes += 1
-                self._flights.spawn(self._made(flight, terms, load, answer.lease))
-            return Made(answer.payload)
+                self._flights.start(
+                    flight.key, lambda next_one: self._make(next_one, terms, load, lease), joined=False
+                )
+            return Made(found.payload)
         counts.misses += 1
-        counts.skipped += answer is None
-        return await self._made(flight, terms, load, answer.lease if answer else None)
+        counts.skipped += not found
+        return await self._make(flight, terms, load, lease if found else None)
 
-    async def _look(self, flight: Flight[Any], terms: Terms) -> tuple[float, Found | Claimed | None]:
-        """Return when Redis was asked, and a value or the right to make one; None: make it, unstored."""
+    async def _look(self, flight: Flight[Any], terms: Terms, lease: str) -> tuple[float, Found | bool]:
+        """Return when Redis was asked, and a value, or whether the lease may be ours."""
         pause_s = LOOKED_AGAIN_S
-        while True:
+        while self._remote is not None:
             now_s = time.monotonic()
-            answer = await self._ask(
-                terms,
-                lambda redis: self._entries.claim(
-                    redis, flight.key, terms.labels, lease_s=terms.flight_s, ttl_s=terms.ttl_s
-                ),
-            )
-            if not isinstance(answer, Leased):
+            try:
+                answer = await self._ask(
+                    terms,
+                    functools.partial(
+                        self._entries.claim,
+                        key=flight.key,
+                        labels=terms.labels,
+                        lease=lease,
+                        lease_s=terms.flight_s,
+                        ttl_s=terms.ttl_s,
+                        within_s=self._remote.within_s,
+                    ),
+                )
+            except Refused:
+                break
+            except Transient:
+                return now_s, True  # it may have been read, and the answer lost
+            if answer is Other.CLAIMED:
+                return now_s, True
+            if isinstance(answer, Found):
                 return now_s, answer
             if now_s - flight.began_s >= terms.flight_s:
-                return now_s, None  # whoever makes it may be dead, or hang
+                break  # whoever makes it may be dead, or hang
             await asyncio.sleep(pause_s)
             pause_s = min(1.5 * pause_s, LOOKED_AGAIN_AT_LEAST_S)
+        return time.monotonic(), False
 
-    async def _made(
+    async def _make(
         self, flight: Flight[Outcome[Any]], terms: Terms, load: Load, lease: str | None
     ) -> Outcome[Any]:
         good_s = time.monotonic()
         stored: bool | None = None
         try:
             made = await load()
-            if isinstance(made, Passed):
-                return made
-            if lease is not None:
+            if isinstance(made, Made):
                 told_s = time.monotonic()
-                stored = await self._ask(
-                    terms,
-                    lambda redis: self._entries.store(
-                        redis,
-                        flight.key,
-                        terms.labels,
-                        lease,
-                        made.payload,
-                        ttl_s=made.ttl_s,
-                        early_s=EARLY * made.ttl_s,
-                    ),
-                )
-                if stored:
-                    good_s = told_s  # nothing was invalidated until then
-                elif stored is False:
+                stored = await self._store(flight.key, terms, made, lease)
+                if stored is False:
                     self._book.of(terms.namespace).invalidated_meanwhile += 1
-                    return made
-            self._keep(flight, terms, made.payload, good_s, made.ttl_s)
+                else:  # stored: nothing had been invalidated until then
+                    self._keep(flight, terms, made.payload, told_s if stored else good_s, made.ttl_s)
             return made
         finally:
             if lease is not None and not stored:
-                await self._ask(terms, lambda redis: self._entries.release(redis, flight.key, lease))
+                with contextlib.suppress(Transient):
+                    await self._ask(terms, lambda redis: self._entries.release(redis, flight.key, lease))
+
+    async def _store(self, key: str, terms: Terms, made: Made, lease: str | None) -> bool | None:
+        """Return whether it was stored; None: Redis is away."""
+        if lease is None:
+            return None
+        try:
+            return await self._ask(
+                terms,
+                functools.partial(
+                    self._entries.store,
+                    key=key,
+                    labels=terms.labels,
+                    lease=lease,
+                    payload=made.payload,
+                    ttl_s=made.ttl_s,
+                    early_s=EARLY * made.ttl_s,
+                ),
+            )
+        except Transient:
+            return None
 
     def _keep(
         self, flight: Flight[Any], terms: Terms, payload: bytes, known_good_s: float, left_s: float
     ) -> None:
         """Keep in the local tier what was known to be good at a moment."""
         seconds = min(self._local_s, left_s)
-        if not flight.void and seconds > 0:
-            self._local.put(
-                flight.key,
-                payload,
-                labels=terms.labels,
-                fresh_until_s=known_good_s + (1 - EARLY) * seconds,
-                dead_at_s=known_good_s + seconds,
-            )
+        if flight.void or seconds <= 0:
+            return
+        early_in_s = left_s - EARLY * terms.ttl_s
+        fresh_s = (1 - EARLY) * seconds
+        self._local.put(
+            flight.key,
+            payload,
+            labels=terms.labels,
+            fresh_until_s=known_good_s + (min(fresh_s, early_in_s) if early_in_s > 0 else fresh_s),
+            dead_at_s=known_good_s + seconds,
+        )
 
-    async def _ask(self, terms: Terms, command: Callable[[Redis], Awaitable[T]]) -> T | None:
-        """Return Redis' answer, or None while it is away."""
+    async def _ask(self, terms: Terms, command: Callable[[Redis], Awaitable[T]]) -> T:
+        """Return Redis' answer. Raises `Transient`."""
         if self._remote is None:
-            return None
-        counts = self._book.of(terms.namespace)
+            raise Transient("no cache is configured")
         began_s = time.monotonic()
-        try:
-            answer = await self._remote.call(command)
-        except Transient:
-            return None
+        answer = await self._remote.call(command)
+        counts = self._book.of(terms.namespace)
         counts.redis_calls += 1
         counts.redis_s += time.monotonic() - began_s
         return answer

@@ -1,1 +1,1 @@
-"""Decisions that keep a caller alive while a dependency is not."""
+"""What keeps a caller alive while a dependency is not: breakers, waits that grow, tries that repeat."""
