@@ -15,10 +15,13 @@ T = TypeVar("T")
 
 @dataclass(slots=True, eq=False)
 class Flight(Generic[T]):
-    """`void` once the key was invalidated: what it brings is for those who wait for it already."""
+    """`calling_since_s`: when it called the function; None before, while it looks elsewhere.
+
+    `void` once the key was invalidated: what it brings is for those who wait for it already.
+    """
 
     key: str
-    began_s: float
+    calling_since_s: float | None = None
     void: bool = False
     task: asyncio.Task[T] = field(init=False)
 
@@ -41,24 +44,24 @@ class Flights(Generic[T]):
     async def join(self, key: str, fly: Fly[T], *, most_s: float) -> tuple[T, bool]:
         """Return a flight's answer, and whether it was started for this call.
 
-        A flight older than `most_s` hangs, for all one knows: the call that finds out starts another.
+        A function that was called `most_s` ago hangs, for all one knows: whoever finds out starts another.
         What a flight raises reaches everybody who waits for it.
         """
         while (flight := self._current.get(key)) is not None:
-            left_s = flight.began_s + most_s - time.monotonic()
-            if left_s > 0:
-                await asyncio.wait({flight.task}, timeout=left_s)
-                if flight.task.done():
-                    return _result(flight), False
-            if self._current.get(key) is flight:
+            since_s = flight.calling_since_s
+            left_s = most_s if since_s is None else since_s + most_s - time.monotonic()
+            if left_s <= 0:
                 break
+            await asyncio.wait({flight.task}, timeout=left_s)
+            if flight.task.done():
+                return _result(flight), False
         flight = self.start(key, fly)
         await asyncio.wait({flight.task})
         return _result(flight), True
 
     def start(self, key: str, fly: Fly[T], *, joined: bool = True) -> Flight[T]:
         """Start a flight that nobody has to wait for. `joined`: it is the one to join from now on."""
-        flight = Flight[T](key, time.monotonic())
+        flight = Flight[T](key)
         self._all.add(flight)
         if joined:
             self._current[key] = flight

@@ -173,6 +173,7 @@ class Tiers:
     async def _look(self, flight: Flight[Any], terms: Terms, lease: str) -> tuple[float, Found | bool]:
         """Return when Redis was asked, and a value, or whether the lease may be ours."""
         pause_s = LOOKED_AGAIN_S
+        began_s = time.monotonic()
         while self._remote is not None:
             now_s = time.monotonic()
             try:
@@ -196,7 +197,7 @@ class Tiers:
                 return now_s, True
             if isinstance(answer, Found):
                 return now_s, answer
-            if now_s - flight.began_s >= terms.flight_s:
+            if now_s - began_s >= terms.flight_s:
                 break  # whoever makes it may be dead, or hang
             await asyncio.sleep(pause_s)
             pause_s = min(1.5 * pause_s, LOOKED_AGAIN_AT_LEAST_S)
@@ -205,7 +206,7 @@ class Tiers:
     async def _make(
         self, flight: Flight[Outcome[Any]], terms: Terms, load: Load, lease: str | None
     ) -> Outcome[Any]:
-        good_s = time.monotonic()
+        good_s = flight.calling_since_s = time.monotonic()
         stored: bool | None = None
         try:
             made = await load()
