@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ async def valkey(tmp_path: Path) -> AsyncIterator[Valkey]:
     try:
         yield server
     finally:
-        server.signal(signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            server.signal(signal.SIGCONT)
         await server.stop()
 
 

@@ -11,8 +11,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
+from redis.asyncio import Redis
+
 from atalaia.cache import Cache
 from tests.system.platform import ROOT
+
+CHANNEL = "atalaia:~invalidated"
 
 
 class Worker:
@@ -64,7 +68,11 @@ class Work:
         self.truth = Path(os.environ["TRUTH"])
         self.ran = 0
         self.hangs = False
-        self.cache = Cache(os.environ["REDIS_URL"], within_s=float(os.environ.get("WITHIN_S", "1")))
+        self.cache = Cache(
+            os.environ["REDIS_URL"],
+            within_s=float(os.environ.get("WITHIN_S", "1")),
+            local_s=float(os.environ.get("LOCAL_S", "2")),
+        )
         flight_s = float(os.environ.get("FLIGHT_S", "5"))
 
         @self.cache.cached(ttl_s=60, namespace="truth", flight_s=flight_s)
@@ -85,9 +93,18 @@ class Work:
         if command == "change":
             self.truth.write_text(words[0])
             return await self.cache.invalidate(words[1])
+        if command == "listens":
+            await listening(os.environ["REDIS_URL"])
         if command == "hang":
             self.hangs = True
         return command
+
+
+async def listening(url: str, count: int = 1) -> None:
+    """Wait until as many caches hear of invalidations."""
+    async with Redis.from_url(url) as redis, asyncio.timeout(10):
+        while (await redis.pubsub_numsub(CHANNEL))[0][1] < count:
+            await asyncio.sleep(0.01)
 
 
 async def main() -> None:
