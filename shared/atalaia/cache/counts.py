@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from atalaia.events.series import spell
+
 MOST_NAMESPACES = 50
 OTHER = "_other"
+PLAIN = ("misses", "early_refreshes", "skipped", "unreadable", "unstorable", "invalidated_meanwhile")
 
 
 @dataclass(slots=True)
@@ -17,7 +20,7 @@ class Counts:
     joined: int = 0  # waited for a call of the same key in this process
     misses: int = 0
     early_refreshes: int = 0
-    skipped: int = 0  # of the misses: Redis was away
+    skipped: int = 0  # of the misses: not to be stored, for Redis was away, or somebody else's call hung
     unreadable: int = 0
     unstorable: int = 0
     invalidated_meanwhile: int = 0  # loaded, not stored
@@ -25,8 +28,12 @@ class Counts:
     redis_s: float = 0.0
 
     @property
+    def hits_by_tier(self) -> dict[str, int]:
+        return {"local": self.local_hits, "redis": self.redis_hits, "flight": self.joined}
+
+    @property
     def hits(self) -> int:
-        return self.local_hits + self.redis_hits + self.joined
+        return sum(self.hits_by_tier.values())
 
     @property
     def hit_ratio(self) -> float | None:
@@ -57,26 +64,19 @@ class Book:
         """Return {series: value}, growing only."""
         series: dict[str, float] = {}
         for namespace, counts in self._of.items():
-            name = f'cache.namespace="{namespace}"'
-            series |= {
-                f'cache.hits{{{name},cache.tier="local"}}': counts.local_hits,
-                f'cache.hits{{{name},cache.tier="redis"}}': counts.redis_hits,
-                f'cache.hits{{{name},cache.tier="flight"}}': counts.joined,
-                f"cache.misses{{{name}}}": counts.misses,
-                f"cache.early_refreshes{{{name}}}": counts.early_refreshes,
-                f"cache.skipped{{{name}}}": counts.skipped,
-                f"cache.unreadable{{{name}}}": counts.unreadable,
-                f"cache.unstorable{{{name}}}": counts.unstorable,
-                f"cache.invalidated_meanwhile{{{name}}}": counts.invalidated_meanwhile,
-                f"cache.redis.calls{{{name}}}": counts.redis_calls,
-                f"cache.redis.time{{{name}}}": counts.redis_s,
-            }
+            named = {"cache.namespace": namespace}
+            for tier, hits in counts.hits_by_tier.items():
+                series[spell("cache.hits", {**named, "cache.tier": tier})] = hits
+            for name in PLAIN:
+                series[spell(f"cache.{name}", named)] = getattr(counts, name)
+            series[spell("cache.redis.calls", named)] = counts.redis_calls
+            series[spell("cache.redis.time", named)] = counts.redis_s
         return series
 
     def gauges(self) -> dict[str, float]:
         """Return {series: value} that goes up and down."""
         return {
-            f'cache.hit_ratio{{cache.namespace="{namespace}"}}': counts.hit_ratio
+            spell("cache.hit_ratio", {"cache.namespace": namespace}): counts.hit_ratio
             for namespace, counts in self._of.items()
             if counts.hit_ratio is not None
         }

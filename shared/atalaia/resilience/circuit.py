@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from atalaia import log as _log
 from atalaia.errors import Refused, Transient
+from atalaia.events.series import spell
 from atalaia.resilience.breaker import Breaker, State
 
 P = ParamSpec("P")
@@ -66,17 +67,19 @@ class Circuit:
 
     def counters(self) -> dict[str, float]:
         """Return {series: value} since the start, growing only."""
-        name = f'circuit.name="{self.name}"'
+        by_outcome = {"failed": self._failed, "refused": self._refused, "succeeded": self._succeeded}
+        named = {"circuit.name": self.name}
         return {
-            f'circuit.calls{{{name},circuit.outcome="failed"}}': self._failed,
-            f'circuit.calls{{{name},circuit.outcome="refused"}}': self._refused,
-            f'circuit.calls{{{name},circuit.outcome="succeeded"}}': self._succeeded,
-            f"circuit.openings{{{name}}}": self._opened,
+            spell("circuit.openings", named): self._opened,
+            **{
+                spell("circuit.calls", {**named, "circuit.outcome": outcome}): count
+                for outcome, count in by_outcome.items()
+            },
         }
 
     def gauges(self) -> dict[str, float]:
         """Return {series: value}: 1 while calls are refused."""
-        return {f'circuit.open{{circuit.name="{self.name}"}}': float(not self._breaker.closed)}
+        return {spell("circuit.open", {"circuit.name": self.name}): float(not self._breaker.closed)}
 
     def _succeed(self, probe: bool) -> None:
         self._succeeded += 1
