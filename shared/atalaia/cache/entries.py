@@ -8,6 +8,7 @@ the opposite. A lease is a field of the entry itself: removing a key removes the
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from enum import Enum
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
 
 from atalaia.cache.patterns import Pattern, Reach
 
@@ -80,6 +82,7 @@ if redis.call('HEXISTS', KEYS[1], 'value') == 1 then
 end
 return redis.call('DEL', KEYS[1])
 """
+_SHA = {script: hashlib.sha1(script.encode()).hexdigest() for script in (_CLAIM, _STORE, _RELEASE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +196,10 @@ class Entries:
         return [self.prefix + key, *(self.prefix + GENERATION + label for label in labels)]
 
     async def _run(self, redis: Redis, script: str, keys: list[str], *arguments: Any) -> Any:
-        return await redis.register_script(script)(keys=keys, args=arguments)
+        try:
+            return await redis.evalsha(_SHA[script], len(keys), *keys, *arguments)
+        except NoScriptError:  # another server than last time, or the same one restarted
+            return await redis.eval(script, len(keys), *keys, *arguments)
 
 
 def _ms(seconds: float) -> int:
