@@ -47,6 +47,7 @@ from services.api.settings import ApiSettings
 
 PREFIX = "/api/v1/monitoring"
 LINKS_EVERY_S = 5.0
+KEPT_S = 2.0  # answers that are dear; how far the window they cover may lag
 DRAIN_S = 3
 
 
@@ -61,6 +62,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
         cache = Cache(settings.redis_url or None)
         stack.push_async_callback(cache.close)
         instruments.watch(pool.metrics)
+        instruments.watch(cache)
 
         newest, active, registry = Newest(), ActiveAlerts(), Registry(clock.now())
         histories = StreamHistories(client, settings.api_history_bytes)
@@ -70,7 +72,8 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
         loadtests = StreamLoadTests(client)
         probes = _probes(settings, client, pool, cache)
         health = HealthHandlers(registry, active, probes, clock)
-        metrics = MetricsHandlers(newest, histories, StreamDepartures(client, clock), feed.sums, clock)
+        kept = cache.cached(ttl_s=KEPT_S, namespace="gateway")
+        metrics = MetricsHandlers(newest, histories, StreamDepartures(client, clock), feed.sums, clock, kept)
         app = _application(
             health,
             metrics,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, FiniteFloat
@@ -38,17 +39,30 @@ SEARCHED_SUBJECTS = 20
 APPLICATIONS = "app"
 _ONE_SOURCE = re.compile(rb"source=([A-Za-z0-9_.-]{1,128})(?:&kind=([A-Za-z0-9_.-]{1,128}))?")
 Sums = Callable[[Subject], Iterator[tuple[str, Accumulated]]]
+Summarise = Callable[[float, str | None, str], Coroutine[Any, Any, PerformanceAnswer]]
+
+
+def _anew(summarise: Summarise) -> Summarise:
+    return summarise
 
 
 class MetricsHandlers:
     def __init__(
-        self, newest: Newest, histories: Histories, departures: Departures, sums: Sums, clock: Clock
+        self,
+        newest: Newest,
+        histories: Histories,
+        departures: Departures,
+        sums: Sums,
+        clock: Clock,
+        kept: Callable[[Summarise], Summarise] = _anew,
     ) -> None:
+        """`kept` lets an answer be given again, for a while, to whoever asks the same of the same data."""
         self._newest = newest
         self._histories = histories
         self._departures = departures
         self._sums = sums
         self._clock = clock
+        self._summary = kept(self.performance_of)
 
     def register(self, router: APIRouter) -> None:
         router.get("/metrics", response_model=MetricsAnswer)(self.metrics)
@@ -116,17 +130,7 @@ class MetricsHandlers:
         service: Annotated[Text | None, Query(description="one service's alone")] = None,
     ) -> PerformanceAnswer:
         """Requests, rate, error rate and percentiles of every endpoint, over all instances."""
-        sources = [
-            (subject.group, await self._histories.of(subject.name))
-            for subject in self._newest.subjects(kind=APPLICATIONS)
-            if service is None or subject.group == service
-        ]
-        covered_s, found = endpoints(sources, now_s=self._clock.now().timestamp(), window_s=window_s)
-        return PerformanceAnswer(
-            window_s=window_s,
-            covered_s=covered_s,
-            endpoints=[EndpointAnswer.model_validate(one, from_attributes=True) for one in found],
-        )
+        return await self._summary(window_s, service, self._state(service))
 
     async def leave(
         self,
@@ -157,6 +161,30 @@ class MetricsHandlers:
     def _newest_values(self, source: str | None, kind: str | None, name: str | None) -> Response:
         parts = [part for subject in self._present(source, kind) if (part := self._part(subject, name))]
         return Response(b'{"sources":[' + b",".join(parts) + b"]}", media_type="application/json")
+
+    async def performance_of(self, window_s: float, service: str | None, state: str) -> PerformanceAnswer:
+        """Merge every interval in the window: milliseconds for a few instances, a second for an hour of them.
+
+        `state` tells data apart, so that an answer is never given again once a newer message has come.
+        """
+        sources = [
+            (subject.group, await self._histories.of(subject.name))
+            for subject in self._newest.subjects(kind=APPLICATIONS)
+            if service is None or subject.group == service
+        ]
+        covered_s, found = endpoints(sources, now_s=self._clock.now().timestamp(), window_s=window_s)
+        return PerformanceAnswer(
+            window_s=window_s,
+            covered_s=covered_s,
+            endpoints=[EndpointAnswer.model_validate(one, from_attributes=True) for one in found],
+        )
+
+    def _state(self, service: str | None) -> str:
+        digest = hashlib.blake2b(digest_size=8)
+        for subject in self._newest.subjects(kind=APPLICATIONS):
+            if service is None or subject.group == service:
+                digest.update(f"{subject.name} {subject.at.timestamp()}\n".encode())
+        return digest.hexdigest()
 
     def _present(self, source: str | None, kind: str | None) -> Iterator[Subject]:
         return (subject for subject in self._newest.subjects(source=source, kind=kind) if not subject.left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
@@ -97,12 +98,10 @@ class Cache(Tiers):
         remote, total = self._remote, self._book.total()
         backend, memory, keys, available = "off" if remote is None else "redis", None, None, False
         if remote is not None:
-            try:
-                info = await remote.call(lambda redis: redis.info(), within_s=0.5)
+            with contextlib.suppress(Transient):
+                info = await remote.bulk(lambda redis: redis.info(), within_s=0.5)
                 available, backend, memory = True, _backend(info), int(info["used_memory"])
                 keys = await remote.bulk(self._entries.count, within_s=2.0)
-            except Transient:
-                available = False
         return CacheStatus(
             available=available,
             backend=backend,

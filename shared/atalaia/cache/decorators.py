@@ -44,6 +44,9 @@ def cached(source: Callable[[], Tiers], **how: Unpack[How]) -> Callable[[Async[P
         ttl_s=ttl_s, flight_s=flight_s, negative_ttl_s=1.0 if negative_ttl_s is None else negative_ttl_s
     )
 
+    if negative and negative_ttl_s is None:
+        raise Invalid("negative exceptions are kept for negative_ttl_s, which is not given", field="negative")
+
     def decorate(function: Async[P, R]) -> Async[P, R]:
         _checked(function, "cache_result")
         keys = Keys(function, namespace=how.get("namespace"), key=how.get("key"))
@@ -51,18 +54,18 @@ def cached(source: Callable[[], Tiers], **how: Unpack[How]) -> Callable[[Async[P
         terms = Terms(keys.namespace, keys.labels, ttl_s, flight_s)
 
         async def make(counts: Counts, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome[R]:
+            values.check()
             try:
                 value = await function(*args, **kwargs)
             except negative as failure:
-                if negative_ttl_s is None or type(failure) not in negative:
+                if type(failure) not in negative or negative_ttl_s is None:
                     raise
                 return Made(values.dumped_failure(failure), negative_ttl_s)
             if value is None and negative_ttl_s is None:
                 return Passed(lambda: value)
             try:
-                return Made(
-                    values.dumped(value), negative_ttl_s if value is None and negative_ttl_s else ttl_s
-                )
+                kept_s = negative_ttl_s if value is None and negative_ttl_s else ttl_s
+                return Made(values.dumped(value), kept_s)
             except Unstorable as problem:
                 counts.unstorable += 1
                 if counts.unstorable == 1:

@@ -22,6 +22,7 @@ from atalaia.errors import Invalid
 
 LONGEST = 120  # characters of a key's arguments; beyond it the rest becomes a hash
 SHOWN = 64
+DIGEST = 32
 NO_ARGUMENTS = "()"
 GLOB = frozenset("*?[]\\")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -141,7 +142,7 @@ class Template:
             if field:
                 try:
                     found, _ = self._formatter.get_field(field, (), values)
-                    text.append(cut(spelled(found)))
+                    text.append(spelled(found))
                 except (KeyError, AttributeError, IndexError, TypeError) as error:
                     raise Invalid(f"{of}: {{{field}}} in {self.text!r} is not there", field=field) from error
                 except Unspellable as error:
@@ -153,7 +154,7 @@ def cut(text: str) -> str:
     """Return a text that is not too long: the rest of a long one is its hash (128 bits of SHA-256)."""
     if len(text) <= LONGEST:
         return text
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST]
     return f"{text[:SHOWN]}~{digest}"
 
 
@@ -191,7 +192,7 @@ class Keys:
             TypeError: the function does not take these arguments.
         """
         if self._template is not None:
-            return self.start + self._template.render(self.arguments(args, kwargs), of=self.name)
+            return self.start + cut(self._template.render(self.arguments(args, kwargs), of=self.name))
         if self._key is not None:
             made = self._key(*args, **kwargs)
             return self._joined(made if isinstance(made, tuple) else (made,), None)

@@ -37,9 +37,9 @@ class News:
             try:
                 async with redis.pubsub(ignore_subscribe_messages=True) as subscription:
                     await subscription.subscribe(self._channel)
+                    failures = 0
                     self._missed()
                     async for message in subscription.listen():
-                        failures = 0
                         self._read(message["data"])
             except (RedisError, OSError):
                 failures += 1

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from atalaia.cache.keys import DIGEST, SHOWN, cut
+
 _GLOB = re.compile(r"[*?\[\\]")
+_FIRST = re.compile(r"[^:]*:[^:]*:")  # namespace and name, before the arguments
 
 
 class Reach(Enum):
@@ -34,13 +37,21 @@ class Pattern:
     def label(self) -> str:
         return self.start.removesuffix(":")
 
+    @property
+    def globs(self) -> tuple[str, str]:
+        """Return what a walk is to remove: what matches, and keys that are cut, for they hide whether."""
+        return self.text, f"{self.start}*~{'?' * DIGEST}"
+
 
 def pattern(text: str) -> Pattern:
     """Read a pattern in Redis' form: * ? [abc] and a backslash that takes their meaning away."""
     glob = _GLOB.search(text)
+    first = _FIRST.match(text)
+    arguments = first.end() if first else len(text)
     if glob is None:
+        text = text[:arguments] + cut(text[arguments:])
         return Pattern(text, Reach.KEY, text)
-    start = text[: glob.start()]
+    start = text[: min(glob.start(), arguments + SHOWN)]
     if text == f"{start}*" and start.endswith(":") and 1 <= start.count(":") <= 2:
         return Pattern(text, Reach.LABEL, start)
     return Pattern(text, Reach.WALK, start)

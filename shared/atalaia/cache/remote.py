@@ -50,7 +50,7 @@ class Remote:
         """Return how long an answer takes in the mean."""
         return self._answered_s / self._answered if self._answered else None
 
-    async def call(self, command: Callable[[Redis], Awaitable[T]], *, within_s: float | None = None) -> T:
+    async def call(self, command: Callable[[Redis], Awaitable[T]]) -> T:
         """Run one command.
 
         Raises:
@@ -58,11 +58,26 @@ class Remote:
             Transient: it is away or slow.
         """
         async with self._slots:
-            return await self._guarded(self._calls, command, within_s or self.within_s)
+            self._check()
+            began_s = time.monotonic()
+            try:
+                answer = await _ours(self._calls, command, self.within_s)
+            except Transient:
+                self._breaker.failed(time.monotonic(), dice=random.random())
+                if not self._breaker.closed:
+                    self.heal()
+                raise
+            self._breaker.succeeded()
+            self._count(began_s)
+            return answer
 
     async def bulk(self, command: Callable[[Redis], Awaitable[T]], *, within_s: float = BULK_WITHIN_S) -> T:
-        """Run what takes longer. Raises as `call`."""
-        return await self._guarded(self._bulk, command, within_s)
+        """Run what may take longer; that it took too long says nothing of others. Raises as `call`."""
+        self._check()
+        began_s = time.monotonic()
+        answer = await _ours(self._bulk, command, within_s)
+        self._count(began_s)
+        return answer
 
     async def ping(self) -> float:
         """Return the time of a round trip in seconds, asked of the server even while the circuit is open.
@@ -89,36 +104,36 @@ class Remote:
             await redis.aclose()
             await redis.connection_pool.disconnect()
 
-    async def _guarded(self, redis: Redis, command: Callable[[Redis], Awaitable[T]], within_s: float) -> T:
+    def _check(self) -> None:
         if not self._breaker.closed:
-            raise Refused(
-                "redis was away a moment ago", retry_in_s=self._breaker.retry_in_s(time.monotonic())
-            )
-        began_s = time.monotonic()
-        try:
-            answer = await _ours(redis, command, within_s)
-        except Transient:
-            self._breaker.failed(time.monotonic(), dice=random.random())
-            if not self._breaker.closed:
-                self.heal()
-            raise
-        self._breaker.succeeded()
+            self.heal()
+            retry_in_s = self._breaker.retry_in_s(time.monotonic())
+            raise Refused("redis was away a moment ago", retry_in_s=retry_in_s)
+
+    def _count(self, began_s: float) -> None:
         self._answered += 1
         self._answered_s += time.monotonic() - began_s
-        return answer
 
     async def _heal(self) -> None:
-        while not self._breaker.closed:
-            await asyncio.sleep(self._breaker.retry_in_s(time.monotonic()))
-            probe = self._breaker.enter(time.monotonic())
-            try:
-                await _ours(self._calls, lambda redis: redis.echo(""), self.within_s)
-                await _ours(self._bulk, self._mend, BULK_WITHIN_S)
-            except Transient:
-                self._breaker.failed(time.monotonic(), probe=probe, dice=random.random())
-            else:
-                self._breaker.succeeded(probe=probe)
-        self._healing = None
+        try:
+            while not self._breaker.closed:
+                await asyncio.sleep(self._breaker.retry_in_s(time.monotonic()))
+                await self._probe()
+        finally:
+            self._healing = None
+
+    async def _probe(self) -> None:
+        probe = self._breaker.enter(time.monotonic())
+        try:
+            await _ours(self._calls, lambda redis: redis.echo(""), self.within_s)
+            await _ours(self._bulk, self._mend, BULK_WITHIN_S)
+        except Transient:
+            self._breaker.failed(time.monotonic(), probe=probe, dice=random.random())
+        except BaseException:
+            self._breaker.abandoned(probe=probe)
+            raise
+        else:
+            self._breaker.succeeded(probe=probe)
 
 
 async def _ours(redis: Redis, command: Callable[[Redis], Awaitable[T]], within_s: float) -> T:

@@ -279,8 +279,8 @@ class Tiers:
         if self._remote is None or self._news is None:
             return
         news = self._news.told(patterns)
-        for walk in [one.text for one in patterns if one.reach is Reach.WALK]:
-            await self._remote.bulk(functools.partial(self._entries.walk, glob=walk))
+        for glob in _walks(patterns):
+            await self._remote.bulk(functools.partial(self._entries.walk, glob=glob))
         await self._remote.call(lambda redis: self._entries.invalidate(redis, patterns, news))
 
     def _owe(self, patterns: Iterable[Pattern]) -> None:
@@ -297,10 +297,13 @@ class Tiers:
         while self._owed and self._news is not None:
             owed, self._owed = self._owed, {}
             try:
-                for one in owed.values():
-                    if one.reach is Reach.WALK:
-                        await self._entries.walk(redis, one.text)
+                for glob in _walks(owed.values()):
+                    await self._entries.walk(redis, glob)
                 await self._entries.invalidate(redis, owed.values(), self._news.told(owed.values()))
             except BaseException:
                 self._owed = owed | self._owed
                 raise
+
+
+def _walks(patterns: Iterable[Pattern]) -> list[str]:
+    return [glob for one in patterns if one.reach is Reach.WALK for glob in one.globs]

@@ -110,6 +110,23 @@ async def test_an_early_refresh_from_before_does_not_put_the_old_value_back(
     assert await price(1) == 2
 
 
+@pytest.mark.parametrize("pattern", ["notes:note:{text}:{lang}", "notes:note:{text}:*", "notes:*:{lang}"])
+async def test_a_key_so_long_that_it_is_cut_is_reached_all_the_same(
+    opened: Open, valkey: Valkey, pattern: str
+) -> None:
+    cache, text, truth = opened(valkey.url, local_s=0), "x" * 110, [1]
+
+    async def note(text: str, lang: str) -> int:
+        return truth[0]
+
+    note.__qualname__ = "note"
+    get = cache.cached(ttl_s=60, namespace="notes")(note)
+    await get(text, "portuguese")
+    truth[0] = 2
+    await cache.invalidate(pattern, text=text, lang="portuguese")
+    assert await get(text, "portuguese") == 2
+
+
 async def test_a_lost_generation_is_an_invalidation_never_the_opposite(opened: Open, valkey: Valkey) -> None:
     shop, cache = Shop(), opened(valkey.url, local_s=0)
     price = on(cache, shop)
