@@ -9,6 +9,7 @@ the opposite. A lease is a field of the entry itself: removing a key removes the
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ class Entries:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.channel = f"{prefix}~invalidated"
-        self._ahead_ms: float | None = None  # Redis' clock, of our monotonic one
+        self._ahead_ms = -math.inf  # Redis' clock, of our monotonic one: at least
 
     async def claim(
         self,
@@ -126,10 +127,10 @@ class Entries:
         and a lease of nobody's would keep all others waiting.
         """
         kept_ms = max(KEPT_AT_LEAST_MS, 2 * _ms(ttl_s))
-        latest_ms = 0 if self._ahead_ms is None else _ms(time.monotonic() + within_s) + self._ahead_ms
+        latest_ms = max(0.0, _ms(time.monotonic() + within_s) + self._ahead_ms)
         keys = self._keys(key, labels)
         answer = await self._run(redis, _CLAIM, keys, lease, _ms(lease_s), kept_ms, round(latest_ms))
-        self._ahead_ms = answer[0] - time.monotonic() * 1000
+        self._ahead_ms = max(self._ahead_ms, answer[0] - time.monotonic() * 1000)
         match answer[1:]:
             case [b"found" | b"early" as kind, payload, left_ms]:
                 return Found(payload, left_ms / 1000, kind == b"early")
