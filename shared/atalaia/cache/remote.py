@@ -58,7 +58,10 @@ class Remote:
             Transient: it is away or slow.
         """
         async with self._slots:
-            self._check()
+            if not self._breaker.closed:
+                self.heal()
+                retry_in_s = self._breaker.retry_in_s(time.monotonic())
+                raise Refused("redis was away a moment ago", retry_in_s=retry_in_s)
             began_s = time.monotonic()
             try:
                 answer = await _ours(self._calls, command, self.within_s)
@@ -73,7 +76,7 @@ class Remote:
 
     async def bulk(self, command: Callable[[Redis], Awaitable[T]], *, within_s: float = BULK_WITHIN_S) -> T:
         """Run what may take longer; that it took too long says nothing of others. Raises as `call`."""
-        self._check()
+        await self.call(_echoed)  # a hung server is found out sooner
         began_s = time.monotonic()
         answer = await _ours(self._bulk, command, within_s)
         self._count(began_s)
@@ -86,7 +89,7 @@ class Remote:
             Transient: away or slow.
         """
         began_s = time.monotonic()
-        await _ours(self._bulk, lambda redis: redis.echo(""), BULK_WITHIN_S)
+        await _ours(self._bulk, _echoed, BULK_WITHIN_S)
         return time.monotonic() - began_s
 
     def heal(self) -> None:
@@ -104,12 +107,6 @@ class Remote:
             await redis.aclose()
             await redis.connection_pool.disconnect()
 
-    def _check(self) -> None:
-        if not self._breaker.closed:
-            self.heal()
-            retry_in_s = self._breaker.retry_in_s(time.monotonic())
-            raise Refused("redis was away a moment ago", retry_in_s=retry_in_s)
-
     def _count(self, began_s: float) -> None:
         self._answered += 1
         self._answered_s += time.monotonic() - began_s
@@ -125,7 +122,7 @@ class Remote:
     async def _probe(self) -> None:
         probe = self._breaker.enter(time.monotonic())
         try:
-            await _ours(self._calls, lambda redis: redis.echo(""), self.within_s)
+            await _ours(self._calls, _echoed, self.within_s)
             await _ours(self._bulk, self._mend, BULK_WITHIN_S)
         except Transient:
             self._breaker.failed(time.monotonic(), probe=probe, dice=random.random())
@@ -134,6 +131,10 @@ class Remote:
             raise
         else:
             self._breaker.succeeded(probe=probe)
+
+
+async def _echoed(redis: Redis) -> None:
+    await redis.echo("")
 
 
 async def _ours(redis: Redis, command: Callable[[Redis], Awaitable[T]], within_s: float) -> T:
