@@ -74,9 +74,35 @@ async def test_a_load_that_began_before_does_not_put_the_old_value_back(
     await shop.loads.begun()
     shop.truth = 2
     await (other if elsewhere else one).invalidate(pattern)
+    await on(other, Shop())(3)  # the generations are there again
     shop.loads.go.set()
     await slow
     assert await price(1) == 2
+
+
+@pytest.mark.parametrize("pattern", ["shop:*", "shop:Shop.price:*"])
+async def test_making_one_key_anew_does_not_make_another_good_again(
+    opened: Open, valkey: Valkey, pattern: str
+) -> None:
+    shop, cache = Shop(), opened(valkey.url, local_s=0)
+    price = on(cache, shop)
+    await asyncio.gather(price(1), price(2))
+    shop.truth = 2
+    await cache.invalidate(pattern)
+    assert [await price(1), await price(2)] == [2, 2]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+async def test_nor_does_it_without_redis(opened: Open, pattern: str) -> None:
+    shop, cache = Shop(), opened(None)
+    price = on(cache, shop)
+    shop.loads.go.clear()
+    slow = asyncio.create_task(price(1))
+    await shop.loads.begun()
+    shop.truth = 2
+    await cache.invalidate(pattern)
+    shop.loads.go.set()
+    assert [await slow, await price(1)] == [1, 2]
 
 
 async def test_a_call_after_it_does_not_join_a_load_from_before(opened: Open, valkey: Valkey) -> None:
