@@ -9,8 +9,6 @@ the opposite. A lease is a field of the entry itself: removing a key removes the
 from __future__ import annotations
 
 import hashlib
-import math
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -34,17 +32,16 @@ end
 _CLAIM = (
     _COMMON
     + """
--- ARGV: token, lease ms, how long a generation is kept in ms, latest moment in ms or 0
+-- ARGV: token, lease ms, how long a generation is kept in ms
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-if tonumber(ARGV[4]) > 0 and now > tonumber(ARGV[4]) then return {now, 'late'} end
 local found, generation = current()
 local entry = redis.call('HMGET', KEYS[1], 'value', 'generation', 'dies', 'early', 'until', 'leased')
 local left = generation and entry[2] == generation and tonumber(entry[3]) - now or 0
 local value = left > 0 and entry[1]
-if value and left > tonumber(entry[4]) then return {now, 'found', value, left} end
+if value and left > tonumber(entry[4]) then return {'found', value, left} end
 if entry[5] and tonumber(entry[5]) > now and generation and entry[6] == generation then
-  return value and {now, 'found', value, left} or {now, 'leased'}
+  return value and {'found', value, left} or {'leased'}
 end
 for i = 1, 2 do
   if not found[i] then
@@ -57,7 +54,7 @@ found, generation = current()
 if not value then redis.call('DEL', KEYS[1]) end
 redis.call('HSET', KEYS[1], 'lease', ARGV[1], 'until', now + ARGV[2], 'leased', generation)
 if left < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return value and {now, 'early', value, left} or {now, 'claimed'}
+return value and {'early', value, left} or {'claimed'}
 """
 )
 _STORE = (
@@ -108,7 +105,6 @@ class Entries:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self.channel = f"{prefix}~invalidated"
-        self._ahead_ms = -math.inf  # Redis' clock, of our monotonic one: at least
 
     async def claim(
         self,
@@ -119,27 +115,16 @@ class Entries:
         *,
         lease_s: float,
         ttl_s: float,
-        within_s: float,
     ) -> Found | Other:
-        """Look a value up, and where there is none, or an old one, ask for the right to make it.
-
-        A claim that Redis reads later than `within_s` from now does nothing: whoever sent it has given up,
-        and a lease of nobody's would keep all others waiting.
-        """
+        """Look a value up, and where there is none, or an old one, ask for the right to make it."""
         kept_ms = max(KEPT_AT_LEAST_MS, 2 * _ms(ttl_s))
-        latest_ms = max(0.0, _ms(time.monotonic() + within_s) + self._ahead_ms)
-        keys = self._keys(key, labels)
-        answer = await self._run(redis, _CLAIM, keys, lease, _ms(lease_s), kept_ms, round(latest_ms))
-        self._ahead_ms = max(self._ahead_ms, answer[0] - time.monotonic() * 1000)
-        match answer[1:]:
+        match await self._run(redis, _CLAIM, self._keys(key, labels), lease, _ms(lease_s), kept_ms):
             case [b"found" | b"early" as kind, payload, left_ms]:
                 return Found(payload, left_ms / 1000, kind == b"early")
             case [b"claimed"]:
                 return Other.CLAIMED
-            case [b"leased"]:
-                return Other.LEASED
             case _:
-                raise TimeoutError("the claim came late")
+                return Other.LEASED
 
     async def store(
         self,

@@ -79,6 +79,7 @@ class Tiers:
         self._flights: Flights[Outcome[Any]] = Flights()
         self._book = Book()
         self._owed: dict[str, Pattern] = {}
+        self._unreleased: dict[str, str] = {}  # lease: key
         self._remote = Remote(url, within_s=within_s, mend=self._mend) if url else None
         self._news = News(url, self._entries.channel, self._take_back, self._local.clear) if url else None
         self._listening = False
@@ -186,7 +187,6 @@ class Tiers:
                         lease=lease,
                         lease_s=terms.flight_s,
                         ttl_s=terms.ttl_s,
-                        within_s=self._remote.within_s,
                     ),
                 )
             except Refused:
@@ -220,8 +220,7 @@ class Tiers:
             return made
         finally:
             if lease is not None and not stored:
-                with contextlib.suppress(Transient):
-                    await self._ask(terms, lambda redis: self._entries.release(redis, flight.key, lease))
+                await self._give_back(flight.key, terms, lease)
 
     async def _store(self, key: str, terms: Terms, made: Made, lease: str | None) -> bool | None:
         """Return whether it was stored; None: Redis is away."""
@@ -242,6 +241,14 @@ class Tiers:
             )
         except Transient:
             return None
+
+    async def _give_back(self, key: str, terms: Terms, lease: str) -> None:
+        """Release a lease, so that nobody waits for it; once Redis is back if it is away."""
+        try:
+            await self._ask(terms, lambda redis: self._entries.release(redis, key, lease))
+        except Transient:
+            if len(self._unreleased) < MOST_OWED:
+                self._unreleased[lease] = key
 
     def _keep(
         self, flight: Flight[Any], terms: Terms, payload: bytes, known_good_s: float, left_s: float
@@ -303,6 +310,11 @@ class Tiers:
             except BaseException:
                 self._owed = owed | self._owed
                 raise
+        while self._unreleased:
+            lease, key = self._unreleased.popitem()
+            await self._entries.release(redis, key, lease)
+        if self._owed:
+            await self._mend(redis)
 
 
 def _walks(patterns: Iterable[Pattern]) -> list[str]:

@@ -124,10 +124,10 @@ async def test_it_starts_without_redis_and_finds_it_later(opened: Open, valkey: 
     await numbers.hits_redis()
 
 
-async def test_claims_that_a_hung_redis_reads_too_late_keep_nobody_waiting(
+async def test_leases_that_a_hung_redis_gives_too_late_keep_nobody_waiting(
     opened: Open, valkey: Valkey
 ) -> None:
-    one = Numbers(opened(valkey.url, within_s=0.05, local_s=0))
+    one = Numbers(opened(valkey.url, within_s=0.5, local_s=0))
     other = Numbers(opened(valkey.url, local_s=0))
     await one.all_right(100, 50)  # connections that will carry claims
     valkey.signal(signal.SIGSTOP)
