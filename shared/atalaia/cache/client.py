@@ -12,6 +12,7 @@ from atalaia.cache.keys import Template
 from atalaia.cache.patterns import pattern as _read
 from atalaia.cache.tiers import Tiers
 from atalaia.errors import Transient
+from atalaia.events.metrics import HistogramDelta
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -125,6 +126,10 @@ class Cache(Tiers):
             "cache.local.size": float(self._local.size_bytes),
             "cache.invalidations.owed": float(len(self._owed)),
         }
+
+    def histograms(self) -> dict[str, HistogramDelta]:
+        """Return {series: how long Redis took since the last call}, by namespace; for one reader."""
+        return self._book.histograms()
 
 
 def _backend(info: dict[str, object]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 
+from atalaia.events.metrics import HistogramDelta
 from atalaia.events.series import spell
+from atalaia.stats import Histogram
 
 MOST_NAMESPACES = 50
 OTHER = "_other"
+SUMMED = ("local_hits", "redis_hits", "joined", "misses")
 PLAIN = ("misses", "early_refreshes", "skipped", "unreadable", "unstorable", "invalidated_meanwhile")
 
 
@@ -24,8 +27,7 @@ class Counts:
     unreadable: int = 0
     unstorable: int = 0
     invalidated_meanwhile: int = 0  # loaded, not stored
-    redis_calls: int = 0
-    redis_s: float = 0.0
+    redis: Histogram = field(default_factory=Histogram)  # seconds of each command since the last report
 
     @property
     def hits_by_tier(self) -> dict[str, int]:
@@ -56,8 +58,8 @@ class Book:
     def total(self) -> Counts:
         total = Counts()
         for counts in self._of.values():
-            for one in fields(Counts):
-                setattr(total, one.name, getattr(total, one.name) + getattr(counts, one.name))
+            for name in SUMMED:
+                setattr(total, name, getattr(total, name) + getattr(counts, name))
         return total
 
     def counters(self) -> dict[str, float]:
@@ -69,8 +71,6 @@ class Book:
                 series[spell("cache.hits", {**named, "cache.tier": tier})] = hits
             for name in PLAIN:
                 series[spell(f"cache.{name}", named)] = getattr(counts, name)
-            series[spell("cache.redis.calls", named)] = counts.redis_calls
-            series[spell("cache.redis.time", named)] = counts.redis_s
         return series
 
     def gauges(self) -> dict[str, float]:
@@ -80,3 +80,13 @@ class Book:
             for namespace, counts in self._of.items()
             if counts.hit_ratio is not None
         }
+
+    def histograms(self) -> dict[str, HistogramDelta]:
+        """Return {series: what was recorded since the last call}."""
+        recorded = {}
+        for namespace, counts in self._of.items():
+            recorded[spell("cache.redis.duration", {"cache.namespace": namespace})] = HistogramDelta.of(
+                counts.redis
+            )
+            counts.redis = Histogram()
+        return recorded

@@ -273,9 +273,7 @@ class Tiers:
             raise Transient("no cache is configured")
         began_s = time.monotonic()
         answer = await self._remote.call(command)
-        counts = self._book.of(terms.namespace)
-        counts.redis_calls += 1
-        counts.redis_s += time.monotonic() - began_s
+        self._book.of(terms.namespace).redis.record(time.monotonic() - began_s)
         return answer
 
     def _take_back(self, one: Pattern) -> None:

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from atalaia import log as _log
 from atalaia.errors import Refused, Transient
+from atalaia.events.metrics import HistogramDelta
 from atalaia.events.series import spell
 from atalaia.resilience.breaker import Breaker, State
 
@@ -80,6 +81,10 @@ class Circuit:
     def gauges(self) -> dict[str, float]:
         """Return {series: value}: 1 while calls are refused."""
         return {spell("circuit.open", {"circuit.name": self.name}): float(not self._breaker.closed)}
+
+    def histograms(self) -> dict[str, HistogramDelta]:
+        """Return nothing: a circuit does not measure time. With it, it is a meter that services watch."""
+        return {}
 
     def _succeed(self, probe: bool) -> None:
         self._succeeded += 1

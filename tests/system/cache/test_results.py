@@ -241,5 +241,6 @@ async def test_counts_add_up(opened: Open, valkey: Valkey) -> None:
     here, there = cache.counts("users"), other.counts("users")
     assert (here.misses, here.joined, here.local_hits, there.redis_hits) == (1, 9, 1, 1)
     assert cache.gauges()['cache.hit_ratio{cache.namespace="users"}'] == 10 / 11
+    assert cache.histograms()['cache.redis.duration{cache.namespace="users"}'].count == 2  # claim, store
     status = await cache.status()
     assert (status.hits, status.misses) == (10, 1)
