@@ -33,7 +33,7 @@ def cached_in(cache: Cache, *, ttl_s: float = 600.0) -> Call:
 
 async def measure() -> list[Figure]:
     fresh = count(1_000_000)
-    async with _valkey() as server, Cache(server.url) as cache, Cache(server.url, local_s=0) as behind:
+    async with _valkey() as server, _patient(server.url) as cache, _patient(server.url, local_s=0) as behind:
         local, remote = cached_in(cache), cached_in(behind)
         await local(1)
         bare_us = await _mean_us(get_user, _same())
@@ -66,6 +66,11 @@ async def measure() -> list[Figure]:
             if number == signal.SIGSTOP:
                 os.kill(server.pid, signal.SIGCONT)
     return figures
+
+
+def _patient(url: str, *, local_s: float = 2.0) -> Cache:
+    """Return a cache that a busy machine does not make believe that Redis is away."""
+    return Cache(url, local_s=local_s, within_s=1.0)
 
 
 @asynccontextmanager

@@ -130,7 +130,9 @@ class MetricsHandlers:
         service: Annotated[Text | None, Query(description="one service's alone")] = None,
     ) -> PerformanceAnswer:
         """Requests, rate, error rate and percentiles of every endpoint, over all instances."""
-        return await self._summary(window_s, service, self._state(service))
+        state = self._state(service)
+        summarise = self._summary if state else self.performance_of  # of nothing: nothing to keep
+        return await summarise(window_s, service, state)
 
     async def leave(
         self,
@@ -181,10 +183,10 @@ class MetricsHandlers:
 
     def _state(self, service: str | None) -> str:
         digest = hashlib.blake2b(digest_size=8)
-        for subject in self._newest.subjects(kind=APPLICATIONS):
-            if service is None or subject.group == service:
-                digest.update(f"{subject.name} {subject.at.timestamp()}\n".encode())
-        return digest.hexdigest()
+        found = [one for one in self._newest.subjects(kind=APPLICATIONS) if service in (None, one.group)]
+        for subject in found:
+            digest.update(f"{subject.name} {subject.at.timestamp()}\n".encode())
+        return digest.hexdigest() if found else ""
 
     def _present(self, source: str | None, kind: str | None) -> Iterator[Subject]:
         return (subject for subject in self._newest.subjects(source=source, kind=kind) if not subject.left)

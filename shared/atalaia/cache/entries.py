@@ -165,18 +165,24 @@ class Entries:
         """Remove what matches, below the prefix, and return how many; Redis serves others meanwhile."""
         removed = 0
         batch: list[bytes] = []
+        generations: list[bytes] = []  # as many as functions; nobody's entries
         async for key in redis.scan_iter(match=_escaped(self.prefix) + glob, count=WALKED_AT_ONCE):
-            batch.append(key)
+            (generations if self._is_generation(key) else batch).append(key)
             if len(batch) >= WALKED_AT_ONCE:
                 removed += int(await redis.unlink(*batch))
                 batch.clear()
+        if generations:
+            await redis.unlink(*generations)
         return removed + (int(await redis.unlink(*batch)) if batch else 0)
 
     async def count(self, redis: Redis) -> int:
         count = 0
-        async for _ in redis.scan_iter(match=f"{_escaped(self.prefix)}*", count=WALKED_AT_ONCE):
-            count += 1
+        async for key in redis.scan_iter(match=f"{_escaped(self.prefix)}*", count=WALKED_AT_ONCE):
+            count += not self._is_generation(key)
         return count
+
+    def _is_generation(self, key: bytes) -> bool:
+        return key.startswith((self.prefix + GENERATION).encode())
 
     def _keys(self, key: str, labels: tuple[str, ...]) -> list[str]:
         return [self.prefix + key, *(self.prefix + GENERATION + label for label in labels)]
