@@ -6,11 +6,15 @@ Bucket i is (b^i, b^(i+1)] with b = 2^(2^-scale). At scale 4 a quantile is off b
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cache
 
 MIN_SCALE = 4
 MAX_OCTAVES = 50
+MOST_TABLED_SCALE = 8  # a table of bounds has 2^scale entries
 
 
 @dataclass(slots=True)
@@ -53,13 +57,29 @@ class Histogram:
         """Add a value ≥ 0, `times` times."""
         self.count += times
         self.sum += value * times
-        self.min = min(self.min, value)
-        self.max = max(self.max, value)
+        if value < self.min:
+            self.min = value
+        if value > self.max:
+            self.max = value
         if value <= 0.0:
             self.zero_count += times
             return
-        index = bucket_of(value, self.scale)
-        self.buckets[index] = self.buckets.get(index, 0) + times
+        # `bucket_of` at the scale that everything records at, written out: this runs for every request
+        if self.scale == MIN_SCALE:
+            mantissa, exponent = math.frexp(value)
+            index = exponent * 16 + bisect_left(_MIN_BOUNDS, mantissa) - 17
+        else:
+            index = bucket_of(value, self.scale)
+        buckets = self.buckets
+        buckets[index] = buckets.get(index, 0) + times
+
+    def take(self) -> Histogram:
+        """Return what was recorded so far; this one starts anew."""
+        taken = Histogram(self.scale, self.count, self.sum, self.min, self.max, self.zero_count, self.buckets)
+        self.count = self.zero_count = 0
+        self.sum, self.min, self.max = 0.0, math.inf, -math.inf
+        self.buckets = {}
+        return taken
 
     def merge(self, other: Histogram) -> None:
         """Add another histogram's events; the coarser of the two scales is kept."""
@@ -139,6 +159,9 @@ class Histogram:
 
 def bucket_of(value: float, scale: int) -> int:
     """Return i with b^i < value ≤ b^(i+1); value > 0."""
+    if scale <= MOST_TABLED_SCALE:
+        mantissa, exponent = math.frexp(value)
+        return ((exponent - 1) << scale) + bisect_left(_bounds(scale), mantissa) - 1
     index = math.ceil(math.log2(value) * (1 << scale)) - 1
     # log2 rounds: a value on a boundary may land one bucket away
     if value > upper_bound_of(index, scale):
@@ -149,10 +172,32 @@ def bucket_of(value: float, scale: int) -> int:
 
 
 def upper_bound_of(index: int, scale: int) -> float:
-    """Return b^(i+1), inclusive."""
-    return float(2.0 ** ((index + 1) / (1 << scale)))
+    """Return b^(i+1), inclusive: the largest number that is not above it."""
+    octave, step = divmod(index + 1, 1 << scale)
+    if scale <= MOST_TABLED_SCALE:
+        return math.ldexp(_bounds(scale)[step], octave + 1)
+    return float(2.0 ** (octave + step / (1 << scale)))
 
 
 def middle_of(index: int, scale: int) -> float:
     """Return the geometric middle of a bucket: the value nearest to all of it, relatively."""
     return float(2.0 ** ((index + 0.5) / (1 << scale)))
+
+
+@cache
+def _bounds(scale: int) -> tuple[float, ...]:
+    """Return the buckets' bounds in [0.5, 1): each the largest float not above the real number."""
+    steps = 1 << scale
+    return tuple(_not_above(0.5 * 2.0 ** (step / steps), step, steps) for step in range(steps))
+
+
+def _not_above(bound: float, step: int, steps: int) -> float:
+    exact = Fraction(2) ** (step - steps)  # of the bound to the power of `steps`
+    while Fraction(bound) ** steps > exact:
+        bound = math.nextafter(bound, 0.0)
+    while Fraction(math.nextafter(bound, 1.0)) ** steps <= exact:
+        bound = math.nextafter(bound, 1.0)
+    return bound
+
+
+_MIN_BOUNDS = _bounds(MIN_SCALE)
