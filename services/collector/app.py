@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack
 
 from atalaia import broker
 from atalaia import log as _log
+from atalaia.broker.metrics import MetricsPublisher
 from atalaia.clock import SystemClock
 from atalaia.errors import AtalaiaError
 from atalaia.service import Instruments, Lifecycle, announce, report
 from services.collector.adapters.inputs import all_inputs
-from services.collector.adapters.publisher import StreamPublisher
 from services.collector.domain.schedule import rounds
 from services.collector.handlers import Collector
 from services.collector.settings import CollectorSettings
@@ -54,7 +54,7 @@ async def _connected(
     if client is None:
         return
     stack.push_async_callback(broker.close, client)
-    publisher = StreamPublisher(client)
+    publisher = MetricsPublisher(client)
     clock = SystemClock()
     async with asyncio.TaskGroup() as group:
         sending = group.create_task(collector.send(publisher))

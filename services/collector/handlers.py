@@ -6,7 +6,7 @@ import asyncio
 import platform
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import psutil
 
@@ -15,6 +15,7 @@ from atalaia import log as _log
 from atalaia.clock import Clock
 from atalaia.errors import Invalid, Transient
 from atalaia.events.metrics import MetricsBatch
+from atalaia.events.order import next_at
 from atalaia.resilience.backoff import delay_s
 from atalaia.service import Instruments
 from services.collector.domain.buffer import Buffer
@@ -162,11 +163,7 @@ class Collector:
         self._filled.set()
 
     def _next_at(self, kind: str) -> datetime:
-        """Return now, or just after the last `at` where the clock did not move on."""
-        at, newest = self._clock.now(), self._newest_at.get(kind)
-        if newest is not None and newest <= at + timedelta(seconds=1) and at <= newest:
-            at = newest + timedelta(microseconds=1)
-        self._newest_at[kind] = at
+        at = self._newest_at[kind] = next_at(self._clock.now(), self._newest_at.get(kind))
         return at
 
     def _next_seq(self, kind: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 
 ANEW_AFTER = 5
@@ -41,3 +41,13 @@ class Order:
         self._late.clear()
         self.newest_at = at
         return verdict
+
+
+def next_at(now: datetime, newest: datetime | None) -> datetime:
+    """Return a sender's next `at`: now, or just after `newest` where the clock did not move on.
+
+    A clock that was set back by more than a second is followed: readers start anew.
+    """
+    if newest is not None and newest - timedelta(seconds=1) <= now <= newest:
+        return newest + timedelta(microseconds=1)
+    return now

@@ -13,10 +13,9 @@ import nats.js.errors
 from nats.js import JetStreamContext
 
 from atalaia import __version__
+from atalaia.broker.metrics import publish_metrics
 from atalaia.clock import Clock
-from atalaia.events.headers import headers
 from atalaia.events.metrics import HistogramDelta, MetricsBatch
-from atalaia.events.subjects import metrics_subject
 from atalaia.service.run import Lifecycle
 
 KIND = "service"
@@ -116,12 +115,7 @@ def _batch(
 
 
 async def _publish(js: JetStreamContext, batch: MetricsBatch) -> None:
-    subject = metrics_subject(batch.kind, batch.group, batch.source)
     try:
-        await js.publish(subject, batch.body(), timeout=1, headers=_headers(batch))
+        await publish_metrics(js, batch, batch.body(), within_s=1)
     except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
         return
-
-
-def _headers(batch: MetricsBatch) -> dict[str, str]:
-    return headers(message_id=batch.message_id, type="metrics", source=batch.source, at=batch.at)
