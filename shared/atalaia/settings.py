@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -38,14 +38,14 @@ class Settings(BaseSettings):
     )
 
     @classmethod
-    def load(cls) -> Self:
-        """Read the environment.
+    def load(cls, **given: Any) -> Self:
+        """Read the environment; what is given, by field, goes before it, unless it is None.
 
         Raises:
             Misconfigured: names each wrong variable, its value and what is allowed.
         """
         try:
-            return cls()
+            return cls(**{_spelt(cls, name): value for name, value in given.items() if value is not None})
         except ValidationError as error:
             raise Misconfigured(_explained(cls, error)) from None
 
@@ -70,6 +70,12 @@ def data_dir_of(environment: Mapping[str, str]) -> Path:
 def _variable(name: str, field: FieldInfo) -> str:
     alias = field.validation_alias
     return alias if isinstance(alias, str) else PREFIX + name.upper()
+
+
+def _spelt(cls: type[Settings], name: str) -> str:
+    """Return the name under which pydantic takes a field's value."""
+    alias = cls.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else name
 
 
 def _explained(cls: type[Settings], error: ValidationError) -> str:

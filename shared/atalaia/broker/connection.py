@@ -45,6 +45,7 @@ async def connect(
     on_reconnect: Callable[[], Awaitable[None]] | None = None,
     pending_bytes: int = 2 * 2**20,
     client: Client | None = None,
+    retry_every_s: float = 0.25,
 ) -> Client:
     """Connect, waiting for as long as the broker is away; afterwards reconnect for ever.
 
@@ -65,7 +66,7 @@ async def connect(
             url,
             name=name,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.25,  # type: ignore[arg-type]  # seconds; fractions work
+            reconnect_time_wait=retry_every_s,  # type: ignore[arg-type]  # seconds; fractions work
             connect_timeout=2,
             ping_interval=PING_EVERY_S,
             max_outstanding_pings=PINGS_UNANSWERED,
