@@ -124,9 +124,16 @@ class _Life:
             await asyncio.sleep(0.05)
 
     async def _flush(self) -> None:
-        await self._settle()
+        await self._settle_at_last()
         await self._take(final=True)
-        await self._settle()
+        await self._settle_at_last()
+
+    async def _settle_at_last(self) -> None:
+        while True:
+            try:
+                return await self._settle()
+            except Transient:
+                await asyncio.sleep(0.05)
 
     async def _report(self) -> None:
         interval_s = self._settings.app_interval_s
