@@ -49,7 +49,7 @@ class Served:
     async def living(self) -> AsyncIterator[None]:
         heard: asyncio.Queue[Any] = asyncio.Queue()
         said: asyncio.Queue[Any] = asyncio.Queue()
-        life = asyncio.create_task(self.app({"type": "lifespan"}, heard.get, said.put))
+        life = asyncio.ensure_future(self.app({"type": "lifespan"}, heard.get, said.put))
         heard.put_nowait({"type": "lifespan.startup"})
         await said.get()
         yield
