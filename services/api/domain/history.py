@@ -38,10 +38,13 @@ class SubjectHistory:
         self.sequence = 0
 
     def add(self, batch: MetricsBatch, sequence: int) -> None:
-        """Append a message unless it is late; the oldest go once there are too many."""
+        """Append a message unless it is late; the oldest go once there are too many.
+
+        A last message counts for its histograms: what happened until the source left.
+        """
         self.sequence = sequence
         verdict = self._order.place(batch.at)
-        if verdict is Verdict.LATE or batch.final:
+        if verdict is Verdict.LATE or (batch.final and not batch.histograms):
             return
         at_s = batch.at.timestamp()
         if verdict is Verdict.ANEW:

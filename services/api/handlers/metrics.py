@@ -169,12 +169,14 @@ class MetricsHandlers:
 
         `state` tells data apart, so that an answer is never given again once a newer message has come.
         """
+        now_s = self._clock.now().timestamp()
         sources = [
             (subject.group, await self._histories.of(subject.name))
             for subject in self._newest.subjects(kind=APPLICATIONS)
             if service is None or subject.group == service
+            if subject.at.timestamp() >= now_s - window_s
         ]
-        covered_s, found = endpoints(sources, now_s=self._clock.now().timestamp(), window_s=window_s)
+        covered_s, found = endpoints(sources, now_s=now_s, window_s=window_s)
         return PerformanceAnswer(
             window_s=window_s,
             covered_s=covered_s,
