@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup up test check test-long bench format lock clean
+.PHONY: help setup up example test check test-long bench format lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ $(STAMP): requirements/dev.txt pyproject.toml
 
 up: $(STAMP) ## start the whole platform here: NATS, Postgres, Redis and the four services
 	@exec $(BIN)/python -m services --with-parent $$PPID
+
+example: $(STAMP) ## start examples/shop beside a running platform
+	@PYTHONPATH=shared:. exec $(BIN)/python -m examples.shop --with-parent $$PPID
 
 test: $(STAMP) ## run the tests, against real servers that they start
 	@$(BIN)/python -m pytest -m "not long"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar, overload
+from collections.abc import Sequence
+from typing import Any, Protocol, TypedDict, TypeVar, Unpack, overload
 
+from atalaia.asgi.contents import Ask, Reported
 from atalaia.asgi.exchange import ASGIApp
 from atalaia.asgi.frameworks import install
 from atalaia.asgi.recorder import Recorder
@@ -26,43 +28,50 @@ class _HasInside(Protocol):
 A = TypeVar("A", bound=_TakesMiddleware | _HasInside)
 
 
+class Options(TypedDict, total=False):
+    """What is not given is read from the environment: see `AppSettings`."""
+
+    nats_url: str | None
+    interval_s: float | None
+    most_series: int | None
+    gauges: Sequence[Ask]
+    counters: Sequence[Ask]
+
+
 @overload
-def instrument(
-    app: A,
-    *,
-    service: str,
-    nats_url: str | None = None,
-    interval_s: float | None = None,
-    most_series: int | None = None,
-) -> A: ...
+def instrument(app: A, *, service: str, **options: Unpack[Options]) -> A: ...
 @overload
-def instrument(
-    app: ASGIApp,
-    *,
-    service: str,
-    nats_url: str | None = None,
-    interval_s: float | None = None,
-    most_series: int | None = None,
-) -> ASGIApp: ...
-def instrument(
-    app: Any,
-    *,
-    service: str,
-    nats_url: str | None = None,
-    interval_s: float | None = None,
-    most_series: int | None = None,
-) -> Any:
+def instrument(app: ASGIApp, *, service: str, **options: Unpack[Options]) -> ASGIApp: ...
+def instrument(app: Any, *, service: str, **options: Unpack[Options]) -> Any:
     """Measure an application's requests and report them as `service` for as long as it lives.
 
     Return what is to be served: for Starlette, FastAPI and Quart the application itself,
     for others a callable around it. It starts and stops with the application's lifespan.
-    What is not given is read from `NATS_URL`, `ATALAIA_APP_INTERVAL_S`, `ATALAIA_APP_MOST_SERIES`.
+
+    Args:
+        nats_url: else `NATS_URL`.
+        interval_s: between messages, else `ATALAIA_APP_INTERVAL_S`.
+        most_series: of this process, else `ATALAIA_APP_MOST_SERIES`.
+        gauges: functions of the application's, asked for {series: value} at each message,
+            such as `pool.metrics`; `counters`: the same, of values that only grow.
 
     Raises:
         Misconfigured: a setting is wrong, or the application is instrumented already.
     """
     if not service:
         raise Misconfigured("service is '': the name under which this application reports")
-    settings = AppSettings.load(nats_url=nats_url, app_interval_s=interval_s, app_most_series=most_series)
+    settings = AppSettings.load(
+        nats_url=options.get("nats_url"),
+        app_interval_s=options.get("interval_s"),
+        app_most_series=options.get("most_series"),
+    )
     recorder = Recorder(settings.app_most_series)
-    return install(app, recorder, Reporter(service, settings, recorder, SystemClock()))
+    reported = Reported(
+        service,
+        settings,
+        recorder,
+        SystemClock(),
+        gauges=options.get("gauges", ()),
+        counters=options.get("counters", ()),
+    )
+    return install(app, recorder, Reporter(reported))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import secrets
 import socket
 from datetime import datetime
@@ -18,13 +17,10 @@ from itertools import islice
 
 from nats.aio.client import Client
 
-from atalaia import __version__, broker
+from atalaia import broker
 from atalaia import log as _log
-from atalaia.asgi.process import LoopLag, ProcessReadings
-from atalaia.asgi.recorder import Recorder
-from atalaia.asgi.settings import AppSettings
+from atalaia.asgi.contents import Contents, Reported
 from atalaia.broker.metrics import MetricsPublisher
-from atalaia.clock import Clock
 from atalaia.errors import AtalaiaError, Invalid, Transient
 from atalaia.events.metrics import HistogramDelta, MetricsBatch
 from atalaia.events.order import next_at
@@ -40,11 +36,8 @@ AT_ONCE = 20  # histograms converted before requests get a turn
 class Reporter:
     """One application's reports: `start` and `stop` with each of its lives, in the process it lives in."""
 
-    def __init__(self, service: str, settings: AppSettings, recorder: Recorder, clock: Clock) -> None:
-        self._service = service
-        self._settings = settings
-        self._recorder = recorder
-        self._clock = clock
+    def __init__(self, reported: Reported) -> None:
+        self._reported = reported
         self._life: _Life | None = None
 
     def start(self) -> None:
@@ -56,7 +49,7 @@ class Reporter:
         except RuntimeError:
             _log_.warning("not_reporting", reason="the event loop is not asyncio's")
             return
-        self._life = _Life(self._service, self._settings, self._recorder, self._clock, loop)
+        self._life = _Life(self._reported, loop)
 
     async def stop(self) -> None:
         """Send what is left, within a second; at once where the broker was never there."""
@@ -68,38 +61,31 @@ class Reporter:
 class _Life:
     """One source, from its first message to the one that says it leaves."""
 
-    def __init__(
-        self,
-        service: str,
-        settings: AppSettings,
-        recorder: Recorder,
-        clock: Clock,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        self._service = service
-        self._settings = settings
-        self._recorder = recorder
-        self._clock = clock
-        self._began_at = clock.now()
+    def __init__(self, reported: Reported, loop: asyncio.AbstractEventLoop) -> None:
+        self._reported = reported
+        self._settings, self._recorder = reported.settings, reported.recorder
+        self._service, self._clock = reported.service, reported.clock
+        self._began_at = self._clock.now()
         # a pid comes back, under `--reload` or in a container at once; the rest does not
         self._source = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        self._readings, self._lag = ProcessReadings(), LoopLag(loop)
+        self._contents = Contents(reported, loop, self._source)
         self._client = Client()
         self._publisher = MetricsPublisher(self._client)
         self._unsure: MetricsBatch | None = None
         self._newest_at: datetime | None = None
         self._seq = 0
-        self._merged = self._refused = 0
         self._failing = False
         self._connecting = loop.create_task(
-            broker.connect(settings.nats_url, name=service, client=self._client, retry_every_s=RETRY_EVERY_S)
+            broker.connect(
+                self._settings.nats_url, name=self._service, client=self._client, retry_every_s=RETRY_EVERY_S
+            )
         )
         self._reporting = loop.create_task(self._report())
         for task in (self._connecting, self._reporting):
             task.add_done_callback(_say_why)
 
     async def end(self) -> None:
-        self._lag.stop()
+        self._contents.close()
         self._reporting.cancel()
         await asyncio.wait({self._reporting})
         try:
@@ -142,14 +128,14 @@ class _Life:
             await asyncio.sleep(max(0.0, due_s - self._clock.monotonic_s()))
             due_s = max(due_s, self._clock.monotonic_s() - interval_s) + interval_s
             if not self._client.is_connected:
-                self._merged += 1
+                self._contents.merged += 1
                 continue
             try:
                 await self._settle()
                 await self._take()
                 await self._settle()
             except AtalaiaError as error:
-                self._merged += 1
+                self._contents.merged += 1
                 if not self._failing:
                     self._failing = True
                     _log_.warning("reports_held", error=str(error))
@@ -167,8 +153,8 @@ class _Life:
         try:
             await self._publisher.publish(self._unsure)
         except Invalid as error:
-            self._refused += 1
-            if self._refused == 1:
+            self._contents.refused += 1
+            if self._contents.refused == 1:
                 _log_.error("report_refused", error=str(error))
         self._unsure = None
 
@@ -193,40 +179,14 @@ class _Life:
             group=self._service,
             at=self._newest_at,
             interval_s=self._settings.app_interval_s,
-            resource=self._resource(),
-            gauges=self._gauges(),
-            counters=self._counters(),
+            resource=self._contents.resource,
+            gauges=self._contents.gauges(),
+            counters=self._contents.counters(),
             start=self._began_at,
             histograms=histograms,
             seq=self._seq,
             final=final,
         )
-
-    def _gauges(self) -> dict[str, float]:
-        return {
-            **self._recorder.gauges(),
-            **self._readings.gauges(),
-            "process.runtime.event_loop.lag": self._lag.take(),
-        }
-
-    def _counters(self) -> dict[str, float]:
-        return {
-            **self._readings.counters(),
-            "atalaia.app.intervals_merged": float(self._merged),
-            "atalaia.app.messages_refused": float(self._refused),
-        }
-
-    def _resource(self) -> dict[str, str]:
-        return {
-            "service.name": self._service,
-            "service.instance.id": self._source,
-            "host.name": socket.gethostname(),
-            "process.pid": str(os.getpid()),
-            "process.runtime.name": platform.python_implementation().lower(),
-            "process.runtime.version": platform.python_version(),
-            "telemetry.sdk.name": "atalaia",
-            "telemetry.sdk.version": __version__,
-        }
 
 
 def _say_why(task: asyncio.Task[object]) -> None:

@@ -1,0 +1,1 @@
+"""Applications as somebody else would write them, with Atalaia in them."""

@@ -1,0 +1,1 @@
+"""A small shop on FastAPI and Postgres, measured by Atalaia. `make example` starts it."""

@@ -1,0 +1,65 @@
+"""The shop's HTTP side."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import FastAPI, HTTPException, Query
+from pydantic import BaseModel
+
+import atalaia
+from examples.shop.connections import connections
+from examples.shop.settings import ShopSettings
+from examples.shop.store import CategorySales, NewOrder, Product, ProductPage, SoldOut, Store
+
+
+class Placed(BaseModel):
+    order_id: int
+
+
+def create() -> FastAPI:
+    """Return the application, for uvicorn's `--factory`."""
+    settings = ShopSettings.load()
+    pool = connections(settings)
+    store = Store(pool)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await store.prepare()
+        yield
+        await pool.close()
+
+    app = FastAPI(title="Shop", lifespan=lifespan)
+    atalaia.instrument(app, service="shop", interval_s=settings.interval_s)
+
+    @app.get("/products")
+    async def products(
+        category: str | None = None, after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0
+    ) -> list[Product]:
+        """A page of products, by number."""
+        return await store.products(category, after)
+
+    @app.get("/products/{product_id}")
+    async def product(product_id: int) -> ProductPage:
+        """One product, how it sells, and what is bought with it."""
+        page = await store.page(product_id) if 0 < product_id < 2**31 else None
+        if page is None:
+            raise HTTPException(404, "there is no such product")
+        return page
+
+    @app.get("/reports/categories")
+    async def categories(days: Annotated[int, Query(ge=1, le=3650)] = 90) -> list[CategorySales]:
+        """What each category brought in."""
+        return await store.best_categories(days)
+
+    @app.post("/orders", status_code=201)
+    async def order(new: NewOrder) -> Placed:
+        """Place an order."""
+        try:
+            return Placed(order_id=await store.place(new))
+        except SoldOut as error:
+            raise HTTPException(409, f"sold out: {error}") from error
+
+    return app
