@@ -18,6 +18,7 @@ import time
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import distributions
 from typing import Any
 
 from fastapi import FastAPI
@@ -70,11 +71,18 @@ def opentelemetry() -> ASGI:
     return app
 
 
+def _installed(package: str) -> bool:
+    return any(found.metadata["Name"] == package for found in distributions(name=package))
+
+
+PEERS: dict[str, Callable[[], ASGI]] = {
+    "prometheus-fastapi-instrumentator": prometheus,
+    "opentelemetry-instrumentation-asgi": opentelemetry,
+}
 VARIANTS: dict[str, Callable[[], ASGI]] = {
     "plain": plain,
     "atalaia": ours,
-    "prometheus-fastapi-instrumentator": prometheus,
-    "opentelemetry-instrumentation-asgi": opentelemetry,
+    **{name: make for name, make in PEERS.items() if _installed(name)},
 }
 
 

@@ -100,6 +100,27 @@ def test_four_workers_of_which_one_is_terminated_are_counted_exactly(fresh: Plat
     assert {one["error_rate"] for one in answer["endpoints"]} == {0.0}, (customers.failed, shop.output)
 
 
+def test_workers_that_are_recycled_again_and_again_are_counted_exactly(platform: Platform) -> None:
+    shop = Shop(
+        workers=2,
+        module="tests.system.troubled:create",
+        NATS_URL=platform.urls()["NATS_URL"],
+        ATALAIA_APP_INTERVAL_S="0.5",
+        TROUBLED_SERVICE="recycled",
+        UVICORN_LIMIT_MAX_REQUESTS="40",
+    )
+    with running(shop, "/fine"):
+        answered = 1  # the one that said ready
+        for _ in range(300):
+            try:
+                answered += shop.get("/fine") == 200
+            except OSError:
+                continue  # a worker ended before it took the request
+        shop.stop()
+    _, answer = platform.get("/performance?service=recycled&window_s=3600")
+    assert [(one["route"], one["requests"]) for one in answer["endpoints"]] == [("/fine", answered)]
+
+
 def test_ten_thousand_unmatched_paths_are_at_most_200_series(platform: Platform) -> None:
     with running(shop_of(platform), "/products") as shop:
         import http.client

@@ -15,11 +15,10 @@ import socket
 from datetime import datetime
 from itertools import islice
 
-from nats.aio.client import Client
-
 from atalaia import broker
 from atalaia import log as _log
 from atalaia.asgi.contents import Contents, Reported
+from atalaia.broker.connection import EnduringClient
 from atalaia.broker.metrics import MetricsPublisher
 from atalaia.errors import AtalaiaError, Invalid, Transient
 from atalaia.events.metrics import HistogramDelta, MetricsBatch
@@ -69,7 +68,7 @@ class _Life:
         # a pid comes back, under `--reload` or in a container at once; the rest does not
         self._source = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._contents = Contents(reported, loop, self._source)
-        self._client = Client()
+        self._client = EnduringClient()
         self._publisher = MetricsPublisher(self._client)
         self._unsure: MetricsBatch | None = None
         self._newest_at: datetime | None = None
