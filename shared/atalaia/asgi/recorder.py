@@ -22,7 +22,7 @@ METHODS = {
     for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
 }
 # kept back from the limit: the process's own series, requests in flight by method, and `_other` itself
-RESERVED = 40
+RESERVED = 50
 
 
 class _Cell:
