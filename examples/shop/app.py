@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
-from fastapi import FastAPI, HTTPException, Query
+from fastapi import FastAPI, HTTPException, Path, Query
 from pydantic import BaseModel
 
 import atalaia
 from examples.shop.connections import connections
 from examples.shop.settings import ShopSettings
-from examples.shop.store import CategorySales, NewOrder, Product, ProductPage, SoldOut, Store
+from examples.shop.store import CategorySales, NewOrder, NewPrice, Product, ProductPage, SoldOut, Store
+
+ProductId = Annotated[int, Path(ge=1, lt=2**31)]
+NO_SUCH_PRODUCT = HTTPException(404, "there is no such product")
 
 
 class Placed(BaseModel):
@@ -42,12 +45,18 @@ def create() -> FastAPI:
         return await store.products(category, after)
 
     @app.get("/products/{product_id}")
-    async def product(product_id: int) -> ProductPage:
+    async def product(product_id: ProductId) -> ProductPage:
         """One product, how it sells, and what is bought with it."""
-        page = await store.page(product_id) if 0 < product_id < 2**31 else None
+        page = await store.page(product_id)
         if page is None:
-            raise HTTPException(404, "there is no such product")
+            raise NO_SUCH_PRODUCT
         return page
+
+    @app.put("/products/{product_id}/price", status_code=204)
+    async def price(product_id: ProductId, new: NewPrice) -> None:
+        """Set a product's price; its page shows it at once."""
+        if not await store.set_price(product_id, new.price_cents):
+            raise NO_SUCH_PRODUCT
 
     @app.get("/reports/categories")
     async def categories(days: Annotated[int, Query(ge=1, le=3650)] = 90) -> list[CategorySales]:

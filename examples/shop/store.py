@@ -54,6 +54,10 @@ class NewOrder(BaseModel):
     lines: list[Line] = Field(min_length=1, max_length=20)
 
 
+class NewPrice(BaseModel):
+    price_cents: int = Field(ge=1, le=10**8)
+
+
 class SoldOut(Exception):
     """There is no such product, or not enough of it."""
 
@@ -128,6 +132,14 @@ class Store:
                 days,
             )
         return [CategorySales(**row) for row in rows]
+
+    async def set_price(self, product_id: int, price_cents: int) -> bool:
+        """Return whether there is such a product."""
+        async with self._connections.session() as connection:
+            done = await connection.execute(
+                "UPDATE shop.products SET price_cents = $2 WHERE id = $1", product_id, price_cents
+            )
+        return bool(done == "UPDATE 1")
 
     async def place(self, order: NewOrder) -> int:
         """Take what is ordered out of stock and return the order's number.
