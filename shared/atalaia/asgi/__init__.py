@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, TypedDict, TypeVar, Unpack, overload
 
-from atalaia.asgi.contents import Ask, Reported
+from atalaia.asgi.contents import Meter, Reported
 from atalaia.asgi.exchange import ASGIApp
 from atalaia.asgi.frameworks import install
 from atalaia.asgi.recorder import Recorder
@@ -14,7 +14,7 @@ from atalaia.asgi.settings import AppSettings
 from atalaia.clock import SystemClock
 from atalaia.errors import Misconfigured
 
-__all__ = ["AppSettings", "instrument"]
+__all__ = ["AppSettings", "Meter", "instrument"]
 
 
 class _TakesMiddleware(Protocol):
@@ -34,8 +34,7 @@ class Options(TypedDict, total=False):
     nats_url: str | None
     interval_s: float | None
     most_series: int | None
-    gauges: Sequence[Ask]
-    counters: Sequence[Ask]
+    meters: Sequence[Meter]
 
 
 @overload
@@ -52,8 +51,7 @@ def instrument(app: Any, *, service: str, **options: Unpack[Options]) -> Any:
         nats_url: else `NATS_URL`.
         interval_s: between messages, else `ATALAIA_APP_INTERVAL_S`.
         most_series: of this process, else `ATALAIA_APP_MOST_SERIES`.
-        gauges: functions of the application's, asked for {series: value} at each message,
-            such as `pool.metrics`; `counters`: the same, of values that only grow.
+        meters: what of the application has series of its own: see `Meter`.
 
     Raises:
         Misconfigured: a setting is wrong, or the application is instrumented already.
@@ -66,12 +64,5 @@ def instrument(app: Any, *, service: str, **options: Unpack[Options]) -> Any:
         app_most_series=options.get("most_series"),
     )
     recorder = Recorder(settings.app_most_series)
-    reported = Reported(
-        service,
-        settings,
-        recorder,
-        SystemClock(),
-        gauges=options.get("gauges", ()),
-        counters=options.get("counters", ()),
-    )
+    reported = Reported(service, settings, recorder, SystemClock(), options.get("meters", ()))
     return install(app, recorder, Reporter(reported))

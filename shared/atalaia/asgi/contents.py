@@ -9,7 +9,7 @@ import socket
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeVar
 
 from atalaia import __version__
 from atalaia import log as _log
@@ -18,22 +18,34 @@ from atalaia.asgi.recorder import Recorder
 from atalaia.asgi.settings import AppSettings
 from atalaia.clock import Clock
 from atalaia.errors import Invalid
+from atalaia.events.metrics import HistogramDelta
 from atalaia.events.series import parse
 
-Ask: TypeAlias = Callable[[], Mapping[str, float]]  # {series: value}, of now
 _log_ = _log.get("asgi")
+V = TypeVar("V")
+
+
+class Meter(Protocol):
+    """Something of the application's that has series of its own: asked at each message, {series: value}.
+
+    It may have `histograms()` too, as {series: HistogramDelta}: the events since it was asked before.
+    """
+
+    def gauges(self) -> Mapping[str, float]: ...
+
+    def counters(self) -> Mapping[str, float]:
+        """Return values that only grow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """What is reported, and how. `gauges` and `counters` are the application's own, asked for each time."""
+    """What is reported, and how."""
 
     service: str
     settings: AppSettings
     recorder: Recorder
     clock: Clock
-    gauges: Sequence[Ask] = ()
-    counters: Sequence[Ask] = ()
+    meters: Sequence[Meter] = ()
 
 
 class Contents:
@@ -57,7 +69,7 @@ class Contents:
 
     def gauges(self) -> dict[str, float]:
         return {
-            **self._asked(self._reported.gauges),
+            **self._asked([meter.gauges for meter in self._reported.meters], _finite),
             **self._reported.recorder.gauges(),
             **self._readings.gauges(),
             "process.runtime.event_loop.lag": self._lag.take(),
@@ -65,21 +77,30 @@ class Contents:
 
     def counters(self) -> dict[str, float]:
         return {
-            **self._asked(self._reported.counters),
+            **self._asked([meter.counters for meter in self._reported.meters], _finite),
             **self._readings.counters(),
             "atalaia.app.intervals_merged": float(self.merged),
             "atalaia.app.messages_refused": float(self.refused),
         }
 
+    def histograms(self) -> dict[str, HistogramDelta]:
+        """Return what meters recorded since the last call."""
+        asks = (getattr(meter, "histograms", None) for meter in self._reported.meters)
+        return self._asked([ask for ask in asks if ask is not None], HistogramDelta.model_validate)
+
     def close(self) -> None:
         self._lag.stop()
 
-    def _asked(self, sources: Sequence[Ask]) -> dict[str, float]:
-        """Return the application's own series: spelt right and finite, or left out and said once."""
-        found: dict[str, float] = {}
-        for ask in sources:
+    def _asked(
+        self, asks: Sequence[Callable[[], Mapping[str, object]]], check: Callable[[object], V]
+    ) -> dict[str, V]:
+        """Return the application's own series; what is not right is left out, and said once."""
+        found: dict[str, V] = {}
+        for ask in asks:
             try:
-                found.update(_checked(ask()))
+                for series, value in ask().items():
+                    parse(series)
+                    found[series] = check(value)
             except Exception as error:  # noqa: BLE001  # somebody else's code: it must not end the reports
                 if not self._complained:
                     self._complained = True
@@ -87,9 +108,7 @@ class Contents:
         return found
 
 
-def _checked(values: Mapping[str, float]) -> dict[str, float]:
-    for series, value in values.items():
-        parse(series)
-        if not math.isfinite(value):
-            raise Invalid(f"{series} is {value}", field=series)
-    return dict(values)
+def _finite(value: object) -> float:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise Invalid(f"{value!r} is not a finite number")
+    return float(value)

@@ -159,7 +159,7 @@ class _Life:
 
     async def _take(self, *, final: bool = False) -> None:
         """Make the next message. Cut off in the middle it is made all the same: taken is taken."""
-        converted: dict[str, HistogramDelta] = {}
+        converted = self._contents.histograms()
         taken = iter(self._recorder.take().items())
         try:
             while some := list(islice(taken, AT_ONCE)):

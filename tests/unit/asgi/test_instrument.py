@@ -11,11 +11,13 @@ import pytest
 from starlette.applications import Starlette
 
 import atalaia
-from atalaia.asgi.contents import Ask, Contents, Reported
+from atalaia.asgi.contents import Contents, Meter, Reported
 from atalaia.asgi.recorder import METHODS, RESERVED, Recorder
 from atalaia.asgi.settings import AppSettings
 from atalaia.clock import SystemClock
 from atalaia.errors import Misconfigured
+from atalaia.events.metrics import HistogramDelta
+from atalaia.stats import Histogram
 
 
 def test_importing_atalaia_loads_nothing_that_it_may_never_need() -> None:
@@ -42,29 +44,48 @@ def test_a_service_has_a_name() -> None:
         atalaia.instrument(Starlette(), service="")
 
 
-def contents(*gauges: Ask) -> Contents:
-    reported = Reported("shop", AppSettings.load(), Recorder(200), SystemClock(), gauges=gauges)
+class Carts:
+    def __init__(self, **values: float) -> None:
+        self.values = values
+
+    def gauges(self) -> Mapping[str, float]:
+        return self.values
+
+    def counters(self) -> Mapping[str, float]:
+        return {}
+
+
+class Broken(Carts):
+    def gauges(self) -> Mapping[str, float]:
+        raise KeyError("carts")
+
+
+class Timed(Carts):
+    def histograms(self) -> Mapping[str, HistogramDelta]:
+        recorded = Histogram()
+        recorded.record(0.5)
+        return {"carts.age": HistogramDelta.of(recorded)}
+
+
+def contents(*meters: Meter) -> Contents:
+    reported = Reported("shop", AppSettings.load(), Recorder(200), SystemClock(), meters)
     return Contents(reported, asyncio.get_running_loop(), "shop-1")
 
 
 async def test_the_applications_own_series_go_along() -> None:
-    made = contents(lambda: {"shop.carts": 3.0})
-    assert made.gauges()["shop.carts"] == 3.0
+    made = contents(Carts(carts=3.0), Timed())
+    assert made.gauges()["carts"] == 3.0
+    assert made.histograms()["carts.age"].count == 1
     made.close()
 
 
 async def test_own_series_that_cannot_be_sent_are_left_out_and_said_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def broken() -> Mapping[str, float]:
-        raise KeyError("carts")
-
-    made = contents(
-        broken, lambda: {"not a name": 1.0}, lambda: {"nan": float("nan")}, lambda: {"shop.ok": 1}
-    )
+    made = contents(Broken(), Carts(**{"not a name": 1.0}), Carts(nan=float("nan")), Carts(fine=1))
     for _ in range(2):
         own = {series for series in made.gauges() if not series.startswith("process.")}
-        assert own == {"shop.ok"}
+        assert own == {"fine"}
     assert len(caplog.records) == 1
     made.close()
 
