@@ -10,6 +10,7 @@ from fastapi import FastAPI, HTTPException, Path, Query
 from pydantic import BaseModel
 
 import atalaia
+from atalaia.database import Pool
 from examples.shop.connections import connections
 from examples.shop.settings import ShopSettings
 from examples.shop.store import CategorySales, NewOrder, NewPrice, Product, ProductPage, SoldOut, Store
@@ -35,7 +36,12 @@ def create() -> FastAPI:
         await pool.close()
 
     app = FastAPI(title="Shop", lifespan=lifespan)
-    atalaia.instrument(app, service="shop", interval_s=settings.interval_s)
+    atalaia.instrument(
+        app,
+        service="shop",
+        interval_s=settings.interval_s,
+        meters=[pool.metrics] if isinstance(pool, Pool) else [],
+    )
 
     @app.get("/products")
     async def products(
