@@ -23,7 +23,7 @@ up: $(STAMP) ## start the whole platform here: NATS, Postgres, Redis and the fou
 	@exec $(BIN)/python -m services --with-parent $$PPID
 
 example: $(STAMP) ## start examples/shop beside a running platform
-	@PYTHONPATH=shared:. exec $(BIN)/python -m examples.shop --with-parent $$PPID
+	@exec env PYTHONPATH=shared:. $(BIN)/python -m examples.shop --with-parent $$PPID
 
 test: $(STAMP) ## run the tests, against real servers that they start
 	@$(BIN)/python -m pytest -m "not long"
