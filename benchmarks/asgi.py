@@ -2,7 +2,8 @@
 
 In this process, call by call in turns: microseconds added at the median. Then behind
 uvicorn on a core of its own, asked by wrk (a system package) from another, in turns:
-requests a second. The peers: `pip install -r requirements/bench.txt`.
+requests a second, and the server's CPU for each, which a busy machine disturbs less.
+The peers: `pip install -r requirements/bench.txt`.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ import time
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib.metadata import distributions
 from operator import truediv
 from typing import Any
 
+import psutil
 from fastapi import FastAPI
 
 import atalaia
@@ -33,6 +36,7 @@ CALLS = 6000
 ROUNDS = 20
 APP_CORE, CLIENT_CORE = 0, 1
 PATH = "/items/7"
+_COUNT = re.compile(r"(\d+) requests in")
 _RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
 ASGI = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -108,8 +112,8 @@ async def added_us() -> dict[str, float]:
 
 
 @contextmanager
-def served(name: str) -> Iterator[int]:
-    """Serve one variant on its core; yield the port."""
+def served(name: str) -> Iterator[Server]:
+    """Serve one variant on the applications' core."""
     (port,) = free_ports(1)
     environment = os.environ | {"BENCH_VARIANT": name, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "uvicorn", "--factory", "benchmarks.asgi:chosen", f"--port={port}"]
@@ -117,7 +121,7 @@ def served(name: str) -> Iterator[int]:
     try:
         os.sched_setaffinity(process.pid, {APP_CORE})
         _await_answer(port)
-        yield port
+        yield Server(port, psutil.Process(process.pid))
     finally:
         process.terminate()
         process.wait(10)
@@ -128,28 +132,44 @@ def chosen() -> ASGI:
     return VARIANTS[os.environ["BENCH_VARIANT"]]()
 
 
-def rate(port: int, *, for_s: int) -> float:
-    """Return requests a second, seen by wrk from the other core."""
-    command = ["taskset", "-c", str(CLIENT_CORE), "wrk", "-t1", "-c16", f"-d{for_s}s"]
-    done = subprocess.run(
-        [*command, f"http://127.0.0.1:{port}{PATH}"], capture_output=True, text=True, check=True
-    )
-    found = _RATE.search(done.stdout)
-    assert found is not None, done.stdout
-    return float(found[1])
+@dataclass(frozen=True)
+class Server:
+    port: int
+    process: psutil.Process
+
+    def asked(self) -> tuple[float, float]:
+        """Return (requests a second seen by wrk from the other core, CPU microseconds for each)."""
+        before_s = self._cpu_s()
+        command = ["taskset", "-c", str(CLIENT_CORE), "wrk", "-t1", "-c16", "-d1s"]
+        done = subprocess.run(
+            [*command, f"http://127.0.0.1:{self.port}{PATH}"], capture_output=True, text=True, check=True
+        )
+        rate, count = _RATE.search(done.stdout), _COUNT.search(done.stdout)
+        assert rate and count, done.stdout
+        return float(rate[1]), (self._cpu_s() - before_s) / int(count[1]) * 1e6
+
+    def _cpu_s(self) -> float:
+        return sum(self.process.cpu_times()[:2])
 
 
-def rates() -> dict[str, list[float]]:
-    """Return the rates by variant, each round's at the same place: ratios are taken within a round."""
-    seen: dict[str, list[float]] = {name: [] for name in VARIANTS}
+def behind_uvicorn() -> list[Figure]:
+    """Return the figures of a server each; variants take turns, and ratios are taken within a turn."""
+    seen: dict[str, list[tuple[float, float]]] = {name: [] for name in VARIANTS}
     with ExitStack() as stack:
-        ports = {name: stack.enter_context(served(name)) for name in VARIANTS}
-        for port in ports.values():
-            rate(port, for_s=1)  # warm
+        servers = {name: stack.enter_context(served(name)) for name in VARIANTS}
+        for server in servers.values():
+            server.asked()  # warm
         for _ in range(ROUNDS):
-            for name, port in ports.items():
-                seen[name].append(rate(port, for_s=1))
-    return seen
+            for name, server in servers.items():
+                seen[name].append(server.asked())
+    figures = []
+    for column, (what, unit) in enumerate((("requests a second", "1/s"), ("CPU of a request", "us"))):
+        plainly = [one[column] for one in seen["plain"]]
+        for name, some in seen.items():
+            values = [one[column] for one in some]
+            ratio = statistics.median(map(truediv, values, plainly))
+            figures.append(Figure(f"{what}, {name}", statistics.median(values), unit, ratio, "plain"))
+    return figures
 
 
 def _await_answer(port: int) -> None:
@@ -172,17 +192,7 @@ def main() -> int:
         if name != "plain"
     ]
     if shutil.which("wrk") and len(os.sched_getaffinity(0)) > 1:
-        found = rates()
-        figures += [
-            Figure(
-                f"requests a second, {name}",
-                statistics.median(some),
-                "1/s",
-                statistics.median(map(truediv, some, found["plain"])),
-                "plain",
-            )
-            for name, some in found.items()
-        ]
+        figures += behind_uvicorn()
     show("middleware", figures)
     return 0
 
