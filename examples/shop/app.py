@@ -10,7 +10,9 @@ from fastapi import FastAPI, HTTPException, Path, Query
 from pydantic import BaseModel
 
 import atalaia
+import atalaia.cache
 from atalaia.database import Pool
+from examples.shop.cached import CachedStore
 from examples.shop.connections import connections
 from examples.shop.settings import ShopSettings
 from examples.shop.store import CategorySales, NewOrder, NewPrice, Product, ProductPage, SoldOut, Store
@@ -23,16 +25,28 @@ class Placed(BaseModel):
     order_id: int
 
 
+class CacheMeter:
+    """The cache of the loop that asks: each worker has its own."""
+
+    def gauges(self) -> dict[str, float]:
+        return atalaia.cache.default().gauges()
+
+    def counters(self) -> dict[str, float]:
+        return atalaia.cache.default().counters()
+
+
 def create() -> FastAPI:
     """Return the application, for uvicorn's `--factory`."""
     settings = ShopSettings.load()
     pool = connections(settings)
-    store = Store(pool)
+    atalaia.cache.configure(settings.redis_url or None)
+    store = CachedStore(pool) if settings.cache else Store(pool)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await store.prepare()
         yield
+        await atalaia.cache.close()
         await pool.close()
 
     app = FastAPI(title="Shop", lifespan=lifespan)
@@ -40,7 +54,7 @@ def create() -> FastAPI:
         app,
         service="shop",
         interval_s=settings.interval_s,
-        meters=[pool.metrics] if isinstance(pool, Pool) else [],
+        meters=[CacheMeter(), *([pool.metrics] if isinstance(pool, Pool) else [])],
     )
 
     @app.get("/products")
