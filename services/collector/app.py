@@ -58,6 +58,7 @@ async def _connected(
     clock = SystemClock()
     async with asyncio.TaskGroup() as group:
         sending = group.create_task(collector.send(publisher))
+        telling = group.create_task(_tell(lifecycle, collector))
         lifecycle.ready.set()
         group.create_task(announce(client, lifecycle, clock, service="collector", instance=settings.instance))
         group.create_task(
@@ -73,8 +74,15 @@ async def _connected(
         )
         await lifecycle.stopping.wait()
         sending.cancel()
+        telling.cancel()
     try:
         async with asyncio.timeout(LAST_WORDS_WITHIN_S):
             await collector.drain(publisher)
     except (AtalaiaError, TimeoutError):
         _log_.warning("batches_lost_at_stop", held=len(collector.buffer))
+
+
+async def _tell(lifecycle: Lifecycle, collector: Collector) -> None:
+    while True:
+        lifecycle.detail = collector.trouble
+        await asyncio.sleep(0.5)

@@ -44,6 +44,7 @@ class Collector:
         self._clock = clock
         self.buffer: Buffer[MetricsBatch] = Buffer(buffer_size)
         self._instruments = instruments
+        self.trouble = ""
         self._filled = asyncio.Event()
         self._threads = ThreadPoolExecutor(max_workers=len(inputs), thread_name_prefix="input")
         self._busy: dict[str, asyncio.Future[Reading]] = {}
@@ -91,11 +92,12 @@ class Collector:
                 failures += 1
                 if failures == 1:
                     _log_.warning("holding_batches", error=str(error))
+                self.trouble = f"holds {len(self.buffer)} batches that the broker does not take: {error}"
                 await asyncio.sleep(delay_s(failures, first_s=0.1, most_s=1.0))
             else:
                 if failures:
                     _log_.info("sending_again", held=len(self.buffer))
-                failures = 0
+                failures, self.trouble = 0, ""
                 self.buffer.remove(batch)
 
     async def drain(self, publisher: Publisher) -> None:
