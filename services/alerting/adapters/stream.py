@@ -40,9 +40,8 @@ class MetricsStream:
         return created.astimezone(UTC), info.state.first_seq, info.state.last_seq
 
     async def newest(self, partition: int, up_to: int) -> list[Stored]:
-        return await newest(
-            self._client, METRICS_STREAM, [f"{METRICS_PREFIX}.*.*.*.{partition}"], up_to=up_to
-        )
+        pattern = f"{METRICS_PREFIX}.*.*.*.{partition}"
+        return await newest(self._client, METRICS_STREAM, pattern, up_to=up_to)
 
     async def between(self, since: datetime, up_to: int, partitions: list[int]) -> list[Stored]:
         reader = await Reader.open(

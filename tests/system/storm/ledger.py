@@ -96,7 +96,7 @@ class Ledger:
     async def newest(self) -> dict[int, int]:
         """Return the last sequence of each partition: a replica's position is about its own."""
         async with self._stage.nats() as client:
-            found = await newest(client, METRICS_STREAM, ["atalaia.metrics.>"])
+            found = await newest(client, METRICS_STREAM, "atalaia.metrics.>")
         last: dict[int, int] = {}
         for stored in found:
             partition = int(stored.subject.rpartition(".")[2])
