@@ -56,7 +56,7 @@ def test_a_file_overrides_single_fields_by_name() -> None:
         ("{warning: 10}", "{warning: .inf}", ("my.yaml:4:", "thresholds")),
         ("queue.length", '"queue{a=1}"', ("my.yaml:3:", "metric")),
         ("thresholds: {warning: 10}", "op: '>'", ("my.yaml:2:", "thresholds", "missing")),
-        ("{warning: 10}", "{warning: 10}\n    for: soon", ("my.yaml:5:", "for", "60s, 5m or 1h")),
+        ("{warning: 10}", "{warning: 10}\n    for: soon", ("my.yaml:5:", "for", "30s, 5m, 4h")),
         ("{warning: 10}", "{warning: 10}\n    function: p33", ("my.yaml:5:", "function", "p")),
         ("{warning: 10}", "{warning: 10}\n    function: avg", ("my.yaml:", "window", "say how long")),
         ("{warning: 10}", "{warning: 10}\n    window: 2h", ("my.yaml:5:", "window", "at most 1h")),
