@@ -58,8 +58,8 @@ def load_rules(text: str, *, file: str, base: Rules | None = None) -> Rules:
     problems = Problems(file)
     rules = {rule.name: rule for rule in base or ()}
     seen: set[str] = set()
-    for fields in _entries(compose(text, file=file), problems):
-        rule = _rule(fields, rules, seen, problems)
+    for entry, fields in _entries(compose(text, file=file), problems):
+        rule = _rule(entry, fields, rules, seen, problems)
         if rule is not None:
             seen.add(rule.name)
             rules[rule.name] = rule
@@ -72,13 +72,13 @@ def load_rules(text: str, *, file: str, base: Rules | None = None) -> Rules:
 def places(text: str, *, file: str) -> dict[str, dict[str, int]]:
     """Return where the fields of each rule are in a file that `load_rules` takes; "" is the rule itself."""
     found: dict[str, dict[str, int]] = {}
-    for fields in _entries(compose(text, file=file), Problems(file)):
+    for _, fields in _entries(compose(text, file=file), Problems(file)):
         lines = {name: key.start_mark.line + 1 for name, (key, _) in fields.items()}
         found[scalar(fields["name"][1])] = {"": lines["name"], **lines}
     return found
 
 
-def _entries(root: Node | None, problems: Problems) -> list[Fields]:
+def _entries(root: Node | None, problems: Problems) -> list[tuple[Node, Fields]]:
     if root is None or is_null(root):
         return []
     try:
@@ -90,18 +90,23 @@ def _entries(root: Node | None, problems: Problems) -> list[Fields]:
     except Wrong as wrong:
         problems.wrong("rules", wrong)
         return []
-    found: list[Fields] = []
+    found: list[tuple[Node, Fields]] = []
     for node in listed:
         try:
-            found.append(mapping(node))
+            found.append((node, mapping(node)))
         except Wrong as wrong:
             problems.wrong("rules", wrong)
     return found
 
 
-def _rule(fields: Fields, base: dict[str, Rule], seen: set[str], problems: Problems) -> Rule | None:
+def _rule(
+    entry: Node, fields: Fields, base: dict[str, Rule], seen: set[str], problems: Problems
+) -> Rule | None:
     before = len(problems)
     problems.unknown(dict(fields), _NAMES)
+    if "name" not in fields:
+        problems.note(entry, "name", "missing")
+        return None
     rule = _begun(fields, base, seen, problems)
     if rule is None:
         return None
@@ -116,16 +121,12 @@ def _rule(fields: Fields, base: dict[str, Rule], seen: set[str], problems: Probl
     if len(problems) > before:
         return None
     for field, problem in _contradictions(rule):
-        problems.note(fields[field if field in fields else "name"][1], field, problem)
+        problems.note(fields[field][1] if field in fields else entry, field, problem)
     return rule if len(problems) == before else None
 
 
 def _begun(fields: Fields, base: dict[str, Rule], seen: set[str], problems: Problems) -> Rule | None:
     """Return the rule that the fields change: one of `base`, or a new one."""
-    if "name" not in fields:
-        for key, _ in [*fields.values()][:1]:
-            problems.note(key, "name", "missing")
-        return None
     node = fields["name"][1]
     try:
         name = _text(node)
