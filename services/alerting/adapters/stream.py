@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -14,6 +16,8 @@ from atalaia.broker.pull import Reader, Stored
 from atalaia.errors import Transient
 from atalaia.events.streams import METRICS_STREAM
 from atalaia.events.subjects import METRICS_PREFIX, PARTITIONS
+
+AT_ONCE = 200
 
 
 class Following(Protocol):
@@ -52,6 +56,23 @@ class MetricsStream:
         finally:
             await reader.close()
 
+    async def since(self, at: datetime, up_to: int) -> AsyncGenerator[list[Stored]]:
+        """Yield the messages from a time on, up to a sequence, a few hundred at a time.
+
+        Raises:
+            Transient: as `all_up_to`.
+        """
+        reader = await Reader.open(
+            self._client, METRICS_STREAM, subjects=filters([*range(PARTITIONS)]), from_time=at
+        )
+        try:
+            async for arrived in in_turn(reader, up_to):
+                for begin in range(0, len(arrived), AT_ONCE):
+                    yield arrived[begin : begin + AT_ONCE]
+                    await asyncio.sleep(0)  # the connection needs its turn: work on many takes seconds
+        finally:
+            await reader.close()
+
     async def read(self, from_sequence: int, partitions: list[int]) -> Reader:
         return await Reader.open(
             self._client, METRICS_STREAM, subjects=filters(partitions), from_sequence=max(1, from_sequence)
@@ -64,14 +85,18 @@ async def all_up_to(reader: Following, up_to: int, *, patience: int = 10) -> lis
     Raises:
         Transient: nothing came for `patience` seconds, though there is more: half of it is not all.
     """
-    found: list[Stored] = []
+    return [stored async for arrived in in_turn(reader, up_to, patience=patience) for stored in arrived]
+
+
+async def in_turn(reader: Following, up_to: int, *, patience: int = 10) -> AsyncIterator[list[Stored]]:
+    """Yield what `all_up_to` returns, as it arrives."""
     in_vain = 0
     while in_vain < patience:
         is_all = reader.caught_up  # asked first: then what is there to take is all
         arrived = await reader.more(0.0 if is_all else 1.0)
-        found += [stored for stored in arrived if stored.sequence <= up_to]
+        yield [stored for stored in arrived if stored.sequence <= up_to]
         if is_all or (arrived and arrived[-1].sequence >= up_to):
-            return found
+            return
         in_vain = 0 if arrived else in_vain + 1
     raise Transient(f"{METRICS_STREAM}: nothing more came for {patience} s")
 

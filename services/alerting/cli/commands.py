@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from atalaia.errors import Misconfigured
 from services.alerting.cli.checking import check, schema
 from services.alerting.cli.rehearsing import test
+from services.alerting.cli.replaying import replay
 
 WRONG = 2
+INTERRUPTED = 130
+_SPAN = re.compile(r"(\d{1,9})(s|m|h|d)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,11 +29,15 @@ def main(arguments: Sequence[str]) -> int:
                 return check(chosen.file)
             case "test":
                 return test(chosen.file)
+            case "replay":
+                return replay(chosen.file, chosen.since, json=chosen.json)
             case _:
                 return schema()
     except Misconfigured as error:
         sys.stderr.write(f"{error}\n")
         return WRONG
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,5 +51,21 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("file", type=Path)
     testing = commands.add_parser("test", help="run rule tests, without servers")
     testing.add_argument("file", type=Path, nargs="+")
+    replaying = commands.add_parser(
+        "replay", help="say what rules would have done on the recorded stream; changes nothing"
+    )
+    replaying.add_argument("--since", type=_span, default="24h", help="how far back: 30m, 24h (default), 7d")
+    replaying.add_argument("--json", action="store_true", help="for programs")
+    replaying.add_argument("file", type=Path, nargs="?", help="default: ATALAIA_ALERTING_RULES, or stock")
     commands.add_parser("schema", help="print the JSON Schema of rules files, for editors")
     return parser
+
+
+def _span(text: str) -> timedelta:
+    match = _SPAN.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write 30m, 24h or 7d")
+    try:
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        raise argparse.ArgumentTypeError(f"{text!r} is longer than time itself") from None
