@@ -75,6 +75,8 @@ def _functions(rule: Rule) -> Iterator[tuple[str, str]]:
             "function",
             f"`{rule.function}` has no result where {rule.metric} is a histogram; use {better}",
         )
+    if rule.function == "absent" and not any(matcher.key in SOURCE_KEYS for matcher in rule.match):
+        yield "match", "`absent` fires for every source without the series; say which `kind` should have it"
     if rule.function == "absent" and rule.for_s:
         yield "for", "comes on top of the thresholds of `absent`, which are durations already"
 

@@ -13,7 +13,7 @@ rules:
   - name: mine
     metric: {metric}
     function: {function}
-    window: 1m
+    window: {window}
     op: "{op}"
     thresholds: {thresholds}
 """
@@ -97,6 +97,11 @@ def test_a_template_that_cannot_be_filled_in_is_wrong(
     assert (code, err.partition(" not")[0]) == (2, "team.yaml:3: summary:")
 
 
+def written(metric: str, function: str, op: str, thresholds: str) -> str:
+    window = "null" if function == "absent" else "1m"
+    return NEW.format(metric=metric, function=function, window=window, op=op, thresholds=thresholds)
+
+
 @pytest.mark.parametrize(
     ("metric", "function", "op", "thresholds", "says"),
     [
@@ -109,6 +114,8 @@ def test_a_template_that_cannot_be_filled_in_is_wrong(
         ("db.client.operation.duration", "avg", ">", "{warning: 1}", "p50 to p99, `count` or `share`"),
         ("db.client.operation.duration", "rate", ">", "{warning: 1}", "use `count`"),
         ("queue.length", "last", ">", "{warning: 1}", "`last` looks at no window"),
+        ("backup.size", "absent", ">", "{warning: 1}", "say which `kind`"),
+        ("backup.size", "absent", ">", "{warning: 1}\n    match: {kind: b}\n    for: 5s", "on top of"),
         ("queue.length", "avg", ">", "{warning: 1}\n    match: {queue: mail.*}", '{"=~": "mail.*"}'),
         ("queue.length", "avg", ">", "{warning: 1}\n    match: {status: 5..}", '{"=~": "5.."}'),
         ("queue.length", "avg", ">", '{warning: 1}\n    match: {group: ""}', "group: never matches"),
@@ -124,7 +131,7 @@ def test_a_rule_that_cannot_do_what_was_meant_is_warned_about(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    text = NEW.format(metric=metric, function=function, op=op, thresholds=thresholds)
+    text = written(metric, function, op, thresholds)
     code, _, err = checked(text, tmp_path, capsys)
     assert code == 0
     assert err.count("warning:") == 1
@@ -150,7 +157,7 @@ def test_a_rule_that_may_be_meant_is_not_warned_about(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    text = NEW.format(metric=metric, function=function, op=op, thresholds=thresholds)
+    text = written(metric, function, op, thresholds)
     assert checked(text, tmp_path, capsys)[::2] == (0, "")
 
 
