@@ -29,6 +29,7 @@ FILE_FIELDS = ("rules", "tests")
 TEST_FIELDS = ("name", "only", "every", "sources", "expect", "transitions")
 SOURCE_FIELDS = ("source", "kind", "group", "every", "gauges", "counters", "histograms", "leaves")
 EVERY_MS = 10_000
+LONGEST_MS = 7 * 24 * 3600 * 1000
 T = TypeVar("T")
 Fact = str | float | bool | dict[str, str] | None
 
@@ -178,11 +179,16 @@ def _sender(node: Node, every_ms: int, problems: Problems) -> Sender:
     histograms = _columns(fields, "histograms", notation.durations, problems)
     if not gauges and not counters and not histograms and not len(problems):
         raise Wrong(node, "has no series; write some under `gauges`, `counters` or `histograms`")
+    every_ms = _one(fields, "every", _interval, problems) or every_ms
+    steps = [len(column) for column in (*gauges.values(), *counters.values())]
+    steps += [len(column) for column in histograms.values()]
+    if every_ms * max(steps, default=0) > LONGEST_MS:
+        raise Wrong(node, "sends for longer than 7d, and a test lasts that at most")
     return Sender(
         names.get("source", "?"),
         names.get("kind", "host"),
         names.get("group", ""),
-        _one(fields, "every", _interval, problems) or every_ms,
+        every_ms,
         gauges,
         counters,
         histograms,
@@ -263,7 +269,10 @@ def _name(node: Node) -> str:
 
 
 def _milliseconds(node: Node) -> int:
-    return round(seconds(node) * 1000)
+    milliseconds = seconds(node) * 1000
+    if milliseconds > LONGEST_MS:
+        raise Wrong(node, "a test lasts 7d at most")
+    return round(milliseconds)
 
 
 def _interval(node: Node) -> int:

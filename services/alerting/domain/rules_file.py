@@ -139,11 +139,11 @@ def _begun(fields: Fields, base: dict[str, Rule], seen: set[str], problems: Prob
         return None
     if name in base:
         return base[name]
-    near = difflib.get_close_matches(name, base, n=1, cutoff=0.8)
+    missing = [needed for needed in ("metric", "thresholds") if needed not in fields]
+    near = difflib.get_close_matches(name, base, n=1, cutoff=0.8) if missing else []
     hint = f"; did you mean the rule {near[0]!r}?" if near else ""
-    for needed in ("metric", "thresholds"):
-        if needed not in fields:
-            problems.note(node, needed, f"missing in rule {name!r}{hint}")
+    for needed in missing:
+        problems.note(node, needed, f"missing in rule {name!r}{hint}")
     # the thresholds of `absent` are durations already
     return Rule(name, "", (), for_s=0.0 if absent else 60.0)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atalaia.errors import Misconfigured
 from services.alerting.cli.commands import main
 from services.alerting.cli.files import stock_rules
 from services.alerting.domain.rehearsal import BEGINS_AT, rehearse
@@ -189,6 +191,8 @@ tests:
             "0.2 high",
             "team_test.yaml:6: gauges: system.cpu.utilization: 'high' is no value",
         ),
+        ("at: 2m", "at: 8d", "team_test.yaml:8: expect: a test lasts 7d at most"),
+        ("0.92x4", "0.92x90000", "sends for longer than 7d"),
         ("system.cpu.utilization:", '"a{b=1}":', "team_test.yaml:6: gauges: "),
         ("at: 2m", "when: 2m", "team_test.yaml:8: when: unknown field"),
         ("rule: disk-full", "ruel: disk-full", "team_test.yaml:8: ruel: unknown field; did you mean `rule`?"),
@@ -213,6 +217,40 @@ def test_tests_that_expect_nothing_are_refused(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(text, tmp_path, capsys)[0] == 2
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 500)
+    | st.sampled_from(["", "web-1", "0.9x3", "_", ".", "60s", "fired", "high-cpu", CPU, "a{b=1}", "1e400"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["at", "alerts", "rule", "value", "source", "gauges", CPU]), inner)
+    ),
+    max_leaves=6,
+)
+TEST_FIELDS = ["name", "only", "every", "sources", "expect", "transitions"]
+SOURCE_FIELDS = ["source", "kind", "group", "every", "gauges", "counters", "histograms", "leaves"]
+
+
+@given(
+    st.dictionaries(st.sampled_from(TEST_FIELDS), anything, max_size=2),
+    st.dictionaries(st.sampled_from(SOURCE_FIELDS), anything, max_size=2),
+)
+@settings(max_examples=300, deadline=None)
+def test_whatever_a_test_file_says_it_runs_or_is_wrong(
+    test: dict[str, object], source: dict[str, object]
+) -> None:
+    good = {"source": "web-1", "gauges": {CPU: "0.99x20"}}
+    whole = {"sources": [{**good, **source}], "transitions": [{"at": "60s"}], **test}
+    try:
+        loaded = load_rule_tests(yaml.safe_dump({"tests": [whole]}), file="t.yaml")
+    except Misconfigured as wrong:
+        assert all(line.startswith("t.yaml:") for line in str(wrong).splitlines())
+        return
+    for one in loaded.tests:
+        failures(one, Rules([HIGH_CPU]))
 
 
 shown = st.lists(st.sampled_from((0.1, 0.75, 0.85, 0.92, 0.99, None)), min_size=1, max_size=40)
