@@ -16,7 +16,7 @@ from services.alerting.cli.replaying import replay
 
 WRONG = 2
 INTERRUPTED = 130
-_SPAN = re.compile(r"(\d{1,9})(s|m|h|d)")
+_SPAN = re.compile(r"(\d{1,5})(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -65,7 +65,4 @@ def _span(text: str) -> timedelta:
     match = _SPAN.fullmatch(text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a duration; write 30m, 24h or 7d")
-    try:
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
-    except OverflowError:
-        raise argparse.ArgumentTypeError(f"{text!r} is longer than time itself") from None
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})

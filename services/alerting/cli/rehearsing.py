@@ -9,7 +9,8 @@ from pathlib import Path
 
 from atalaia.errors import Misconfigured
 from services.alerting.cli.files import stock_rules, text_of
-from services.alerting.domain.rule_tests import RuleTests, load_rule_tests
+from services.alerting.domain.rule_tests import RuleTests
+from services.alerting.domain.rule_tests_file import load_rule_tests
 from services.alerting.domain.rules import Rules
 from services.alerting.domain.rules_file import load_rules
 from services.alerting.domain.verdicts import failures

@@ -13,7 +13,8 @@ from atalaia.errors import Misconfigured
 from services.alerting.cli.commands import main
 from services.alerting.cli.files import stock_rules
 from services.alerting.domain.rehearsal import BEGINS_AT, rehearse
-from services.alerting.domain.rule_tests import RuleTest, Sender, load_rule_tests
+from services.alerting.domain.rule_tests import RuleTest, Sender
+from services.alerting.domain.rule_tests_file import load_rule_tests
 from services.alerting.domain.rules import Rules
 from services.alerting.domain.verdicts import failures
 from tests.unit.alerting.builders import CPU, HIGH_CPU, T0, Court, cpu, spoken
