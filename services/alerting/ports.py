@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from atalaia.errors import Transient
-from services.alerting.domain.alert import Alert, Change
+from services.alerting.domain.alert import Alert, Change, Key
 
 
 class LeaseLost(Transient):
@@ -61,6 +61,9 @@ class Store(Protocol):
 
     async def load(self, partitions: Sequence[int]) -> list[Alert]:
         """Return the alerts that are pending or firing, and those resolved by hand while bad."""
+
+    async def lately_fired(self, partitions: Sequence[int]) -> list[tuple[Key, datetime]]:
+        """Return which series fired within about the last hour, and when; in order of time."""
 
     async def commit(
         self,

@@ -40,6 +40,7 @@ class AlertRecord:
     acknowledged_until: datetime | None
     description: str
     runbook_url: str
+    flapping: bool
     stale: bool
     silenced: bool
 

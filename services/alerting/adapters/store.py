@@ -56,12 +56,16 @@ _WHEREABOUTS = (
 _LOAD = """
 SELECT * FROM alerts WHERE partition = ANY ($1::smallint[]) AND (state <> 'resolved' OR rearm IS NOT NULL)
 ORDER BY alert_id"""
+_LATELY_FIRED = """
+SELECT rule, kind, source, series, fired_at FROM alerts
+WHERE partition = ANY ($1::smallint[]) AND fired_at > now() - interval '1 hour' ORDER BY fired_at"""
 _UPSERT = """
 INSERT INTO alerts (alert_id, rule, kind, source, "group", series, partition, state, stale, severity, value,
     threshold, started_at, fired_at, resolved_at, resolved_by, acknowledged_by, acknowledged_at, summary,
-    labels, held_since, last_at, rearm, sequence, acknowledged_until, good_since, description, runbook_url)
+    labels, held_since, last_at, rearm, sequence, acknowledged_until, good_since, description, runbook_url,
+    flapping)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::jsonb,
-    $21::jsonb, $22, $23, $24, $25, $26, $27, $28)
+    $21::jsonb, $22, $23, $24, $25, $26, $27, $28, $29)
 ON CONFLICT (alert_id) DO UPDATE SET
     state = excluded.state, stale = excluded.stale, severity = excluded.severity,
     value = excluded.value, threshold = excluded.threshold, started_at = excluded.started_at,
@@ -70,7 +74,7 @@ ON CONFLICT (alert_id) DO UPDATE SET
     summary = excluded.summary, labels = excluded.labels, held_since = excluded.held_since,
     last_at = excluded.last_at, rearm = excluded.rearm, sequence = excluded.sequence,
     acknowledged_until = excluded.acknowledged_until, good_since = excluded.good_since,
-    description = excluded.description, runbook_url = excluded.runbook_url"""
+    description = excluded.description, runbook_url = excluded.runbook_url, flapping = excluded.flapping"""
 _TRANSITION = """
 INSERT INTO alert_transitions (alert_id, sequence, at, transition, event, note)
 VALUES ($1, $2, $3, $4, $5::jsonb, $6)"""
@@ -121,6 +125,13 @@ class PostgresStore:
     async def load(self, partitions: Sequence[int]) -> list[Alert]:
         async with self._pool.session() as connection:
             return [_alert(row) for row in await connection.fetch(_LOAD, list(partitions))]
+
+    async def lately_fired(self, partitions: Sequence[int]) -> list[tuple[Key, datetime]]:
+        async with self._pool.session() as connection:
+            rows = await connection.fetch(_LATELY_FIRED, list(partitions))
+        return [
+            (Key(row["rule"], row["kind"], row["source"], row["series"]), row["fired_at"]) for row in rows
+        ]
 
     async def whereabouts(self, alert_id: str) -> Whereabouts | None:
         async with self._pool.session() as connection:
@@ -211,6 +222,7 @@ def _row(alert: Alert) -> tuple[Any, ...]:
         alert.good_since,
         alert.description,
         alert.runbook_url,
+        alert.flapping,
     )
 
 
@@ -242,6 +254,7 @@ def _alert(row: asyncpg.Record) -> Alert:
         good_since=row["good_since"],
         description=row["description"],
         runbook_url=row["runbook_url"],
+        flapping=row["flapping"],
     )
 
 

@@ -30,7 +30,7 @@ class Alert:
     """One alert as it is stored.
 
     `rearm`: resolved by hand at this severity, and no good value since. `good_since`: values are
-    good, but the rule keeps it firing for a while.
+    good, but the rule keeps it firing for a while. `flapping`: its series fired too often lately.
     """
 
     alert_id: str
@@ -57,6 +57,7 @@ class Alert:
     labels: dict[str, str] = field(default_factory=dict)
     held_since: dict[Severity, datetime] = field(default_factory=dict)
     rearm: Severity | None = None
+    flapping: bool = False
     sequence: int = 0
 
 
@@ -99,4 +100,5 @@ class Change:
             acknowledged_by=alert.acknowledged_by,
             resolved_by=alert.resolved_by,
             by=self.by,
+            flapping=alert.flapping or None,
         )

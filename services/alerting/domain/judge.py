@@ -12,6 +12,7 @@ from atalaia.events.order import Order, Verdict
 from atalaia.events.series import parse
 from services.alerting.domain import lifecycle
 from services.alerting.domain.alert import Alert, Change, Key
+from services.alerting.domain.flapping import Flapping
 from services.alerting.domain.lifecycle import NewId, Track
 from services.alerting.domain.measure import Measure
 from services.alerting.domain.plans import Layout, Measured, Plan, Planner, Watch, layout_of
@@ -77,6 +78,7 @@ class Judge:
         self._subjects: dict[tuple[str, str], Subject] = {}
         self._members: dict[tuple[str, str], set[tuple[str, str]]] = {}
         self._tracks = Tracks()
+        self._flapping = Flapping()
         self._measures: dict[Key, Measure] = {}
         self._waited_for: set[tuple[str, str]] = set()
         self._listened = timedelta()
@@ -89,8 +91,12 @@ class Judge:
     def longest_window_s(self) -> float:
         return self._rules.longest_window_s
 
-    def restore(self, alerts: Iterable[Alert]) -> None:
-        """Take over what is stored: pending and firing alerts, and those resolved by hand while bad."""
+    def restore(self, alerts: Iterable[Alert], fires: Iterable[tuple[Key, datetime]] = ()) -> None:
+        """Take over what is stored: pending and firing alerts, and those resolved by hand while bad.
+
+        `fires` are the series that fired lately, and when, in order of time.
+        """
+        self._flapping.restore(fires)
         for alert in alerts:
             rule = self._rules.get(alert.key.rule) or _removed(alert)
             self._tracks.restore(alert, rule)
@@ -166,6 +172,7 @@ class Judge:
         if self._listened - self._forgot_after >= FORGET_EVERY:
             self._forgot_after = self._listened
             self._forget()
+            self._flapping.forget(at - FORGOTTEN_AFTER)
         return changes
 
     def resolve(self, alert_id: str, by: str, at: datetime, note: str | None = None) -> Change:
@@ -339,7 +346,7 @@ class Judge:
             track = Track(watch.rule, key, subject.group, subject.partition)
         changes = lifecycle.observe(track, value, at, gap=subject.limit, new_id=self._new_id)
         self._tracks.settle(track)
-        return changes
+        return self._flapping.marked(track, changes)
 
     def _measure(self, measure: Measure, batch: MetricsBatch, gap: timedelta) -> list[Change]:
         measure.add(batch)
@@ -351,7 +358,7 @@ class Judge:
             return []
         changes = lifecycle.observe(track, value, at, gap=gap, new_id=self._new_id)
         self._tracks.settle(track)
-        return changes
+        return self._flapping.marked(track, changes)
 
     def _there(self, subject: Subject, plan: Plan, at: datetime) -> list[Change]:
         """What is there again is good; what is not is judged by the tick."""
@@ -384,7 +391,7 @@ class Judge:
     def _absent_for(self, track: Track, absent_s: float, at: datetime) -> list[Change]:
         changes = lifecycle.observe(track, absent_s, at, gap=UNHEARD_OF, new_id=self._new_id)
         self._tracks.settle(track)
-        return changes
+        return self._flapping.marked(track, changes)
 
     def _leave(self, subject: Subject, at: datetime) -> list[Change]:
         self.counters["left"] += 1

@@ -192,7 +192,9 @@ class Judging:
             created,
             Position(created, min(positions.values()), since),
         )
-        judge.restore(await self._store.load(list(positions)))
+        judge.restore(
+            await self._store.load(list(positions)), await self._store.lately_fired(list(positions))
+        )
         if since is not None:
             await self._replay(session, since)
         session.changes += judge.reload(self._rules, self._clock.now())

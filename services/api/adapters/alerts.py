@@ -20,8 +20,8 @@ ANSWERS_WITHIN_S = 3.0
 _FIELDS = """
 SELECT a.alert_id, t.transition, coalesce(t.at, a.last_at) AS at, a.rule, a.series, a.source, a.kind,
        a."group", a.severity, a.state, a.value, a.threshold, a.started_at, a.summary, a.labels, a.resolved_at,
-       a.resolved_by, a.acknowledged_by, a.acknowledged_until, a.description, a.runbook_url, a.stale,
-       t.event, a.sequence
+       a.resolved_by, a.acknowledged_by, a.acknowledged_until, a.description, a.runbook_url, a.flapping,
+       a.stale, t.event, a.sequence
 FROM alerts a LEFT JOIN alert_transitions t ON t.alert_id = a.alert_id AND t.sequence = a.sequence"""
 _PAGE = f"""{_FIELDS}
 WHERE a.state = $1 AND ($2::text IS NULL OR a.severity = $2) AND ($3::text IS NULL OR a.rule = $3)
@@ -95,6 +95,7 @@ def _record(row: asyncpg.Record) -> AlertRecord:
         acknowledged_until=row["acknowledged_until"],
         description=row["description"],
         runbook_url=row["runbook_url"],
+        flapping=row["flapping"],
         stale=row["stale"],
         silenced=False,
     )

@@ -139,6 +139,7 @@ class AlertAnswer(BaseModel):
     acknowledged_until: datetime | None
     description: str
     runbook_url: str
+    flapping: bool
     stale: bool
     silenced: bool
 

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, FiniteFloat
 
 SEVERITY_HEADER = "atalaia-severity"
-_MAY_BE_ABSENT = ("description", "runbook_url", "acknowledged_by", "resolved_by", "by")
+_MAY_BE_ABSENT = ("description", "runbook_url", "acknowledged_by", "resolved_by", "by", "flapping")
 
 
 class Severity(StrEnum):
@@ -60,6 +60,7 @@ class AlertTransition(BaseModel):
     acknowledged_by: str | None = None
     resolved_by: str | None = None
     by: str | None = None
+    flapping: bool | None = None
 
     def body(self) -> bytes:
         """Return the JSON that is published; what may be absent and is not set is left out."""

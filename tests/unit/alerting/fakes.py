@@ -11,7 +11,7 @@ from itertools import count
 
 from atalaia.broker.pull import Stored
 from atalaia.service import Instruments
-from services.alerting.domain.alert import Alert, Change, State
+from services.alerting.domain.alert import Alert, Change, Key, State
 from services.alerting.domain.rules import Rules
 from services.alerting.handlers.judging import Judging
 from services.alerting.handlers.reading import partition_in
@@ -105,6 +105,10 @@ class MemoryAlertStore:
         self.died = asyncio.Event()
         self.leased = list(self.positions)
         self._fence = 0
+
+    async def lately_fired(self, partitions: Sequence[int]) -> list[tuple[Key, datetime]]:
+        fired = [(one.key, one.fired_at) for one in self.alerts.values() if one.fired_at is not None]
+        return sorted(fired, key=lambda one: one[1])
 
     async def census(self) -> Census:
         return Census(replicas=1, vacant=0)
