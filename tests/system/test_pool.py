@@ -10,7 +10,6 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-import structlog
 
 from atalaia.database import Pool
 from atalaia.errors import Invalid, Transient
@@ -188,20 +187,25 @@ async def test_a_lock_that_was_left_is_released(make: Make, database_url: str) -
     await other.close()
 
 
-async def slow_and_told(pool: Pool, run: Callable[[Pool], Awaitable[None]]) -> dict[str, object]:
-    with structlog.testing.capture_logs() as logs:
+async def slow_and_told(
+    pool: Pool, run: Callable[[Pool], Awaitable[None]], caplog: pytest.LogCaptureFixture
+) -> dict[str, object]:
+    with caplog.at_level(logging.WARNING):
         await run(pool)
-    (event,) = [log for log in logs if log["event"] == "slow_statement"]
+    events = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    (event,) = [one for one in events if one["event"] == "slow_statement"]
     return dict(event)
 
 
-async def test_a_slow_statement_is_told_with_its_caller_and_without_its_parameters(make: Make) -> None:
+async def test_a_slow_statement_is_told_with_its_caller_and_without_its_parameters(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
     async def run(pool: Pool) -> None:
         async with pool.session() as connection:
             await connection.fetchval("SELECT pg_sleep($1),   $2::text", 0.15, "secret")  # the line told
 
     pool = make(slow_s=0.1)
-    event = await slow_and_told(pool, run)
+    event = await slow_and_told(pool, run, caplog)
     assert event["caller"] == f"{__file__}:{line_with('told')}"
     assert event["statement"] == "SELECT pg_sleep($1), $2::text"
     assert "secret" not in str(event)
@@ -209,12 +213,13 @@ async def test_a_slow_statement_is_told_with_its_caller_and_without_its_paramete
     assert pool.metrics.slow_statements == 1
 
 
-async def test_a_slow_copy_is_told(make: Make) -> None:
+async def test_a_slow_copy_is_told(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     async def run(pool: Pool) -> None:
         async with pool.session() as connection:
             await connection.copy_from_query("SELECT pg_sleep(0.15)", output=_swallow)
 
-    assert (await slow_and_told(make(slow_s=0.1), run))["statement"] == "COPY SELECT pg_sleep(0.15)"
+    told = await slow_and_told(make(slow_s=0.1), run, caplog)
+    assert told["statement"] == "COPY SELECT pg_sleep(0.15)"
 
 
 async def test_arguments_may_be_given_by_name(make: Make) -> None:

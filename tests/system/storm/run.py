@@ -157,7 +157,8 @@ async def _suffer(fault: Fault, scene: Scene, watch: Watch) -> Outcome:
     outcome = Outcome(fault.name, 0.0, None, fault.shows, None)
     began_s = time.monotonic()
     async with fault.strike(scene):
-        while (left_s := began_s + fault.hold_s - time.monotonic()) > 0:
+        struck_s = time.monotonic()
+        while (left_s := struck_s + fault.hold_s - time.monotonic()) > 0:
             if outcome.shown is None:
                 troubles = await watch.troubles(within_s=left_s)
                 outcome.shown = "; ".join(troubles) if troubles else None
