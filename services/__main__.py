@@ -162,6 +162,8 @@ class Platform:
         settings = {
             "ATALAIA_INSTANCE": self._instance,
             "ATALAIA_DATA_DIR": str(self._folder),
+            "ATALAIA_PUBLIC_URL": os.environ.get("ATALAIA_PUBLIC_URL")
+            or f"http://127.0.0.1:{self._settings.http_port}",
             "PYTHONPATH": path,
         }
         strangers = {name for name, _ in self._strangers}  # they were warned about here, once

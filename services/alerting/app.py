@@ -20,14 +20,20 @@ from atalaia.errors import Misconfigured, Transient
 from atalaia.events.streams import streams
 from atalaia.resilience.retry import until_done
 from atalaia.service import Instruments, Lifecycle, announce, report
+from services.alerting.adapters.channels import Senders
 from services.alerting.adapters.deadletters import StreamDeadLetters
+from services.alerting.adapters.deliveries import PostgresDeliveries
 from services.alerting.adapters.outbox import Outbox
 from services.alerting.adapters.peers import BrokerPeers
+from services.alerting.adapters.silences import PostgresSilences
 from services.alerting.adapters.store import PostgresStore
 from services.alerting.adapters.stream import MetricsStream
+from services.alerting.adapters.wakeup import Wakeup
+from services.alerting.handlers.delivery_requests import DeliveryRequests
 from services.alerting.handlers.judging import Judging
+from services.alerting.handlers.notifying import Notifier
 from services.alerting.handlers.requests import Requests
-from services.alerting.settings import AlertingSettings, read_rules
+from services.alerting.settings import AlertingSettings, read_notifications, read_rules
 
 _log_ = _log.get("alerting")
 MIGRATIONS = Path(__file__).with_name("adapters") / "migrations"
@@ -36,6 +42,7 @@ STREAMS_CHECKED_EVERY_S = 5.0
 
 async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
     rules = read_rules(settings)  # before anything else: a wrong file stops the start
+    notifications = read_notifications(settings)
     clock, instruments = SystemClock(), Instruments()
     async with AsyncExitStack() as stack:
         client = await lifecycle.unless_stopping(broker.connect(settings.nats_url, name="alerting"))
@@ -45,8 +52,25 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
         pool = settings.make_pool("atalaia-alerting")
         stack.push_async_callback(pool.close)
         instruments.watch(pool.metrics)
-        store = PostgresStore(pool, settings.instance)
+        store = PostgresStore(pool, settings.instance, notifications.routes)
         outbox = Outbox(pool, client, settings.instance)
+        senders, wakeup = Senders(settings.public_url.rstrip("/")), Wakeup(client)
+        stack.push_async_callback(senders.close)
+        deliveries, silences = PostgresDeliveries(pool, settings.instance), PostgresSilences(pool)
+        notifier = Notifier(
+            deliveries=deliveries,
+            silences=silences,
+            sender=senders,
+            clock=clock,
+            notifications=notifications,
+            instruments=instruments,
+            tell_others=wakeup.tell,
+        )
+
+        def announce_changes() -> None:
+            outbox.wake()
+            notifier.wake()
+
         judging = Judging(
             store=store,
             stream=MetricsStream(client),
@@ -54,25 +78,28 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
             clock=clock,
             rules=rules,
             new_id=_ulid,
-            announce=outbox.wake,
+            announce=announce_changes,
             instruments=instruments,
             started=lifecycle.ready,
         )
         requests = faststream_broker(settings.nats_url, name="alerting-requests")
         Requests(judging, store, BrokerPeers(client), settings.instance).register(requests)
+        DeliveryRequests(notifier, silences, clock, _ulid, wakeup.tell).register(requests)
 
         async def work() -> None:
             await until_done(lambda: migrate(settings.database_url, MIGRATIONS), on_failure=_waiting)
             async with asyncio.TaskGroup() as inner:
                 inner.create_task(judging.run())
                 inner.create_task(outbox.run())
+                inner.create_task(wakeup.listen(notifier.hear))
+                inner.create_task(notifier.run())
 
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(_keep_streams(client, settings)),
                 group.create_task(work()),
-                group.create_task(_reload(settings, lifecycle, judging)),
-                group.create_task(_tell(lifecycle, judging)),
+                group.create_task(_reload(settings, lifecycle, judging, notifier, store)),
+                group.create_task(_tell(lifecycle, judging, notifier)),
             ]
             group.create_task(
                 announce(client, lifecycle, clock, service="alerting", instance=settings.instance)
@@ -91,17 +118,21 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
             await lifecycle.unless_stopping(requests.start())
             stack.push_async_callback(requests.stop)
             await lifecycle.stopping.wait()
-            fences = dict(judging.fences)
+            fences, channels = dict(judging.fences), notifier.fences
             for task in tasks:
                 task.cancel()
-            await _hand_back(store, fences)
+            await _hand_back(store, fences, deliveries, channels)
 
 
-async def _hand_back(store: PostgresStore, fences: dict[int, int]) -> None:
+async def _hand_back(
+    store: PostgresStore, fences: dict[int, int], deliveries: PostgresDeliveries, channels: dict[str, int]
+) -> None:
     try:
-        if fences:
-            async with asyncio.timeout(2):
+        async with asyncio.timeout(2):
+            if fences:
                 await store.release(fences)
+            if channels:
+                await deliveries.release(channels)
     except (Transient, TimeoutError):
         _log_.info("leases_expire_by_themselves")
 
@@ -126,8 +157,14 @@ def _disk_allows() -> int:
     return shutil.disk_usage("/").total // 4
 
 
-async def _reload(settings: AlertingSettings, lifecycle: Lifecycle, judging: Judging) -> None:
-    """Read the rules again on SIGHUP; wrong ones change nothing but what is said."""
+async def _reload(
+    settings: AlertingSettings,
+    lifecycle: Lifecycle,
+    judging: Judging,
+    notifier: Notifier,
+    store: PostgresStore,
+) -> None:
+    """Read the files again on SIGHUP; wrong ones change nothing but what is said."""
     while True:
         await lifecycle.reloads.wait()
         lifecycle.reloads.clear()
@@ -139,11 +176,22 @@ async def _reload(settings: AlertingSettings, lifecycle: Lifecycle, judging: Jud
         else:
             _log_.info("rules_reloaded")
             judging.rules_trouble = ""
+        try:
+            notifications = read_notifications(settings)
+        except Misconfigured as error:
+            _log_.error("channels_not_reloaded", error=str(error))
+            notifier.channels_trouble = f"channels not reloaded, the old ones hold: {error}"
+        else:
+            _log_.info("channels_reloaded", channels=list(notifications.channels))
+            notifier.channels_trouble = ""
+            store.routes = notifications.routes
+            notifier.reload(notifications)
 
 
-async def _tell(lifecycle: Lifecycle, judging: Judging) -> None:
+async def _tell(lifecycle: Lifecycle, judging: Judging, notifier: Notifier) -> None:
     while True:
-        lifecycle.detail = "; ".join(filter(None, (judging.trouble, judging.rules_trouble)))
+        troubles = (judging.trouble, judging.rules_trouble, notifier.channels_trouble)
+        lifecycle.detail = "; ".join(filter(None, troubles))
         await asyncio.sleep(0.5)
 
 

@@ -1,4 +1,4 @@
-"""What judging needs of the world."""
+"""What judging and notifying need of the world."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import Protocol
 
 from atalaia.errors import Transient
 from services.alerting.domain.alert import Alert, Change, Key
+from services.alerting.domain.channels_file import Channel
+from services.alerting.domain.delivery import Desk, Outcome, Settlement
+from services.alerting.domain.messages import Message, Notice
+from services.alerting.domain.silences import Silence
 
 
 class LeaseLost(Transient):
@@ -94,3 +98,53 @@ class Peers(Protocol):
 class DeadLetters(Protocol):
     async def bury(self, subject: str, body: bytes, *, sequence: int, reason: str) -> None:
         """Keep what cannot be processed; saying it twice keeps it once."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldChannel:
+    """The right to send to a channel, under a fencing number; and how its breaker was left."""
+
+    name: str
+    fence: int
+    failures: int
+    not_before: datetime | None
+
+
+class Deliveries(Protocol):
+    """What waits for channels, what is under way, what came of it. All raise `Transient`."""
+
+    async def declare(self, channels: Mapping[str, tuple[str, str]]) -> None: ...
+
+    async def acquire(self, names: Iterable[str]) -> list[HeldChannel]: ...
+
+    async def renew(self, fences: Mapping[str, int]) -> set[str]: ...
+
+    async def release(self, fences: Mapping[str, int]) -> None: ...
+
+    async def restore(self, desk: Desk) -> list[tuple[Message, int, datetime, bool]]: ...
+
+    async def take(self, fences: Mapping[str, int]) -> dict[str, list[Notice]]: ...
+
+    async def begin(self, message: Message, fence: int, *, tries: int, superseded: Sequence[str]) -> None: ...
+
+    async def settle(
+        self, settled: Settlement, fence: int, at: datetime, *, failures: int, not_before: datetime | None
+    ) -> bool: ...
+
+    async def discard(self, notices: Sequence[Notice]) -> None: ...
+
+    async def forget_old(self) -> None: ...
+
+
+class Silences(Protocol):
+    async def current(self) -> list[Silence]: ...
+
+    async def create(self, silence: Silence) -> None: ...
+
+    async def expire(self, silence_id: str, *, by: str, at: datetime) -> None:
+        """Raise `NotFound`, or `Conflict` where it is over already."""
+
+
+class Sender(Protocol):
+    async def send(self, channel: Channel, message: Message) -> Outcome:
+        """Try once, within the channel's timeout; failing is an outcome, not an error."""

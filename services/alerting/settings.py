@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from atalaia.database import DatabaseSettings
 from atalaia.errors import Misconfigured
 from atalaia.events.streams import GIB
+from services.alerting.domain.channels_file import Notifications, Surroundings, load_notifications
 from services.alerting.domain.rules import Rules
 from services.alerting.domain.rules_file import load_rules
 
@@ -20,6 +22,13 @@ class AlertingSettings(DatabaseSettings):
     database_acquire_timeout_s: float = Field(4.0, gt=0, le=60, description="longest wait for a connection")
     database_statement_timeout_s: float = Field(4.0, gt=0, le=60, description="longest statement")
     alerting_rules: Path | None = Field(None, description="a rules file on top of the stock rules")
+    alerting_channels: Path | None = Field(None, description="a file of channels and routes")
+    notify_urls: SecretStr = Field(
+        SecretStr(""), description="comma-separated URLs that are told of every alert"
+    )
+    public_url: str = Field(
+        "http://127.0.0.1:8000", description="where people find the gateway; for links in messages"
+    )
     alerting_metrics_max_bytes: int = Field(
         10 * GIB, ge=2**20, description="most bytes of the metrics stream; less where the disk is smaller"
     )
@@ -42,3 +51,24 @@ def read_rules(settings: AlertingSettings) -> Rules:
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"ATALAIA_ALERTING_RULES is {str(path)!r}: {error}") from error
     return load_rules(text, file=str(path), base=stock)
+
+
+def read_notifications(settings: AlertingSettings) -> Notifications:
+    """Return the channels and routes of the file and of the list of URLs.
+
+    Raises:
+        Misconfigured: something is wrong; never says what a URL or a secret was.
+    """
+    path = settings.alerting_channels
+    text = ""
+    if path is not None:
+        try:
+            text = path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Misconfigured(f"ATALAIA_ALERTING_CHANNELS is {str(path)!r}: {error}") from error
+    return load_notifications(
+        text,
+        file=str(path or ""),
+        urls=settings.notify_urls.get_secret_value(),
+        around=Surroundings(os.environ, lambda name: Path(name).read_text()),
+    )

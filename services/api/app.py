@@ -29,6 +29,7 @@ from services.api.adapters.feed import Feed
 from services.api.adapters.histories import StreamHistories
 from services.api.adapters.loadtests import StreamLoadTests
 from services.api.adapters.machine import describe_machine
+from services.api.adapters.notifications import PostgresNotifications
 from services.api.adapters.probes import Probes, cache_probe, http_probe, nats_probe, postgres_probe
 from services.api.adapters.requests import AlertingRequests, StreamDepartures
 from services.api.adapters.rules import ReplicatedRules
@@ -40,6 +41,7 @@ from services.api.handlers.alerts import AlertHandlers
 from services.api.handlers.guard import Guard
 from services.api.handlers.health import HealthHandlers
 from services.api.handlers.metrics import MetricsHandlers
+from services.api.handlers.notifications import NotificationHandlers
 from services.api.handlers.prepared import Prepared
 from services.api.handlers.rules import RuleHandlers
 from services.api.handlers.system import CacheHandlers, LoadTestHandlers, RootHandlers, SystemHandlers
@@ -70,6 +72,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
         alerts = PostgresAlerts(pool)
         events = Events(active, registry, alerts, clock)
         loadtests = StreamLoadTests(client)
+        requests = AlertingRequests(client)
         probes = _probes(settings, client, pool, cache)
         health = HealthHandlers(registry, active, probes, clock)
         kept = cache.cached(ttl_s=KEPT_S, namespace="gateway")
@@ -77,7 +80,8 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
         app = _application(
             health,
             metrics,
-            AlertHandlers(alerts, AlertingRequests(client)),
+            AlertHandlers(alerts, requests),
+            NotificationHandlers(PostgresNotifications(pool), alerts, requests, clock),
             CacheHandlers(RedisCache(cache)),
             RuleHandlers(ReplicatedRules(client), health.instances),
             SystemHandlers(describe_machine, health.instances, _links(settings)),
@@ -169,6 +173,7 @@ def _application(
     health: HealthHandlers,
     metrics: MetricsHandlers,
     alerts: AlertHandlers,
+    notifications: NotificationHandlers,
     cache: CacheHandlers,
     rules: RuleHandlers,
     system: SystemHandlers,
@@ -184,7 +189,7 @@ def _application(
     )
     problems.install(app)
     router = APIRouter(prefix=PREFIX, tags=["monitoring"])
-    for handlers in (health, metrics, alerts, cache, rules, system, loadtests):
+    for handlers in (health, metrics, alerts, notifications, cache, rules, system, loadtests):
         handlers.register(router)
     app.include_router(router)
     root.register(app)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from atalaia.events.alerts import Severity
+from atalaia.events.matching import Conditions
 from services.api.domain.active import Known
 from services.api.domain.health import State
 from services.api.domain.history import SubjectHistory
 
 AlertState = Literal["pending", "firing", "resolved"]
+SilenceState = Literal["pending", "active", "expired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,10 @@ class AlertReader(Protocol):
 
     async def firing(self) -> list[Known]: ...
 
+    async def hidden_by(self, matchers: Conditions, limit: int) -> tuple[list[AlertRecord], int]:
+        """Return the newest firing alerts that these conditions match, and how many there are."""
+        ...
+
 
 class AlertRequests(Protocol):
     """Raise `NotFound`, `Conflict`, or `Transient` when alerting does not answer."""
@@ -106,6 +112,90 @@ class RuleRecord:
 class RuleReader(Protocol):
     async def rules(self, replicas: int) -> list[RuleRecord]:
         """Ask so many replicas of alerting. Raises `Transient` where none answers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRecord:
+    """A channel and how it is. `waiting`: transitions that it has not been told."""
+
+    name: str
+    kind: str
+    target: str
+    failures: int
+    not_before: datetime | None
+    waiting: int
+    oldest_waiting_at: datetime | None
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceRecord:
+    id: str
+    matchers: dict[str, str | dict[str, str]]
+    starts_at: datetime
+    ends_at: datetime
+    by: str
+    comment: str
+    created_at: datetime
+    expired_by: str | None
+    state: SilenceState
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceQuery:
+    """Which silences; newest first, those before `before` (an id); without a state all."""
+
+    state: SilenceState | None = None
+    limit: int = 50
+    before: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewSilence:
+    matchers: Mapping[str, str | dict[str, str]]
+    starts_at: datetime | None
+    ends_at: datetime
+    by: str
+    comment: str
+    everything: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TestOutcome:
+    """What a test message came to."""
+
+    outcome: Literal["delivered", "failed", "rejected", "expired"]
+    http_status: int | None
+    detail: str
+    latency_s: float
+
+
+class NotificationReader(Protocol):
+    """All raise `Transient` when the database is away."""
+
+    async def channels(self) -> list[ChannelRecord]: ...
+
+    async def silences(self, query: SilenceQuery) -> list[SilenceRecord]: ...
+
+    async def silence(self, silence_id: str) -> SilenceRecord | None: ...
+
+
+class NotificationRequests(Protocol):
+    """All raise `Transient` when alerting does not answer."""
+
+    async def create_silence(self, silence: NewSilence) -> str:
+        """Return its id. Raises `Invalid`."""
+        ...
+
+    async def expire_silence(self, silence_id: str, *, by: str) -> None:
+        """Raise `NotFound` or `Conflict`."""
+        ...
+
+    async def test_channel(self, name: str) -> TestOutcome:
+        """Raise `NotFound`."""
         ...
 
 

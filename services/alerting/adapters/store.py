@@ -15,6 +15,7 @@ from atalaia.events.alerts import Severity
 from atalaia.events.instants import iso
 from atalaia.events.subjects import alerts_subject
 from services.alerting.domain.alert import Alert, Change, Key, State
+from services.alerting.domain.routes import Routes
 from services.alerting.ports import Census, Lease, LeaseLost, Position, Whereabouts
 
 LEASE_S = 10
@@ -82,13 +83,27 @@ _OUTBOX = """
 INSERT INTO outbox (alert_id, sequence, channel, subject, severity, at, body)
 VALUES ($1, $2, $3, $4, $5, $6, $7)"""
 
+_RECIPIENTS = """
+INSERT INTO recipients (alert_id, channel, delivery_group, interval_s, remind_s)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::float8[])
+ON CONFLICT DO NOTHING"""
+# whoever is told of an alert is told of all that follows, wherever its labels would send it now
+_NOTICES = """
+INSERT INTO notices (channel, alert_id, sequence, event)
+SELECT r.channel, t.alert_id, t.sequence, t.event
+FROM unnest($1::text[], $2::integer[], $3::jsonb[]) WITH ORDINALITY AS t (alert_id, sequence, event, number)
+JOIN recipients r USING (alert_id)
+WHERE r.channel = ANY ($4::text[])
+ORDER BY t.number, r.channel"""
+
 
 class PostgresStore:
-    """The store of one holder."""
+    """The store of one holder. `routes` may be exchanged at any time."""
 
-    def __init__(self, pool: Pool, holder: str) -> None:
+    def __init__(self, pool: Pool, holder: str, routes: Routes) -> None:
         self._pool = pool
         self._holder = holder
+        self.routes = routes
 
     async def census(self) -> Census:
         async with self._pool.session() as connection:
@@ -160,10 +175,10 @@ class PostgresStore:
             if moved != f"UPDATE {len(fences)}":
                 raise LeaseLost("another replica holds the partitions")
             if listed:
-                await _write(connection, listed)
+                await _write(connection, listed, self.routes)
 
 
-async def _write(connection: Connection, changes: list[Change]) -> None:
+async def _write(connection: Connection, changes: list[Change], routes: Routes) -> None:
     last = {change.alert.alert_id: change for change in changes}
     withdrawn = [one.alert.alert_id for one in last.values() if one.withdrawn]
     if withdrawn:
@@ -177,6 +192,23 @@ async def _write(connection: Connection, changes: list[Change]) -> None:
     if announced:
         await connection.executemany(_TRANSITION, [_transition_row(change) for change in announced])
         await connection.executemany(_OUTBOX, [_outbox_row(change) for change in announced])
+        if routes.channels:
+            await _notify(connection, announced, routes)
+
+
+async def _notify(connection: Connection, announced: list[Change], routes: Routes) -> None:
+    """Have the channels be told, in the transaction that makes it so."""
+    told = [
+        (change.alert.alert_id, one.channel, one.group, one.interval_s, one.remind_s)
+        for change in announced
+        for one in routes.recipients(change.event())
+    ]
+    if told:
+        await connection.execute(_RECIPIENTS, *zip(*told, strict=True))
+    ids = [change.alert.alert_id for change in announced]
+    sequences = [change.alert.sequence for change in announced]
+    events = [change.event().body().decode() for change in announced]
+    await connection.execute(_NOTICES, ids, sequences, events, list(routes.channels))
 
 
 def _transition_row(change: Change) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ import asyncpg
 from atalaia.database import Connection, Pool
 from atalaia.errors import Transient
 from atalaia.events.alerts import AlertTransition
+from atalaia.events.matching import Conditions, alert_labels, conditions, hold
 from services.api.domain.active import Known
 from services.api.ports import AlertQuery, AlertRecord
 
@@ -29,6 +30,12 @@ WHERE a.state = $1 AND ($2::text IS NULL OR a.severity = $2) AND ($3::text IS NU
 ORDER BY a.alert_id DESC LIMIT $6"""
 _ONE = f"{_FIELDS} WHERE a.alert_id = $1"
 _FIRING = f"{_FIELDS} WHERE a.state = 'firing'"
+_ALL_FIRING = f"{_FIELDS} WHERE a.state = 'firing' ORDER BY a.alert_id DESC"
+_SILENCES = "SELECT matchers FROM silences WHERE starts_at <= now() AND ends_at > now()"
+_DELIVERIES = """
+SELECT t.at, d.channel, t.attempt, t.outcome, t.http_status, t.detail
+FROM delivery_alerts a JOIN deliveries d USING (key) JOIN delivery_attempts t USING (key)
+WHERE a.alert_id = $1 ORDER BY t.at, t.attempt"""
 _TIMELINE = "SELECT at, transition, event, note FROM alert_transitions WHERE alert_id = $1 ORDER BY sequence"
 
 
@@ -52,15 +59,25 @@ class PostgresAlerts:
             rows = await connection.fetch(
                 _PAGE, query.state, query.severity, query.rule, query.source, query.before, query.limit
             )
-        return [_record(row) for row in rows]
+            silences = await _current_silences(connection)
+        return [_record(row, silences) for row in rows]
 
     async def one(self, alert_id: str) -> tuple[AlertRecord, list[dict[str, Any]]] | None:
         async with self._session() as connection:
             row = await connection.fetchrow(_ONE, alert_id)
             if row is None:
                 return None
-            timeline = await connection.fetch(_TIMELINE, alert_id)
-        return _record(row), [_entry(one) for one in timeline]
+            timeline = [_entry(one) for one in await connection.fetch(_TIMELINE, alert_id)]
+            timeline += [_delivery(one) for one in await connection.fetch(_DELIVERIES, alert_id)]
+            silences = await _current_silences(connection)
+        return _record(row, silences), sorted(timeline, key=lambda entry: entry["at"])
+
+    async def hidden_by(self, matchers: Conditions, limit: int) -> tuple[list[AlertRecord], int]:
+        async with self._session() as connection:
+            rows = await connection.fetch(_ALL_FIRING)
+            silences = await _current_silences(connection)
+        found = [row for row in rows if hold(matchers, _labels(row))]
+        return [_record(row, silences) for row in found[:limit]], len(found)
 
     async def firing(self) -> list[Known]:
         async with self._session() as connection:
@@ -72,7 +89,24 @@ class PostgresAlerts:
         ]
 
 
-def _record(row: asyncpg.Record) -> AlertRecord:
+async def _current_silences(connection: Connection) -> list[Conditions]:
+    return [conditions(json.loads(row["matchers"])) for row in await connection.fetch(_SILENCES)]
+
+
+def _labels(row: asyncpg.Record) -> dict[str, str]:
+    return alert_labels(
+        rule=row["rule"],
+        source=row["source"],
+        kind=row["kind"],
+        group=row["group"],
+        severity=row["severity"] or "",
+        series=row["series"],
+        labels=json.loads(row["labels"]),
+    )
+
+
+def _record(row: asyncpg.Record, silences: list[Conditions]) -> AlertRecord:
+    labels = _labels(row) if silences else {}
     return AlertRecord(
         alert_id=row["alert_id"],
         transition=row["transition"],
@@ -97,7 +131,7 @@ def _record(row: asyncpg.Record) -> AlertRecord:
         runbook_url=row["runbook_url"],
         flapping=row["flapping"],
         stale=row["stale"],
-        silenced=False,
+        silenced=any(hold(matchers, labels) for matchers in silences),
     )
 
 
@@ -112,4 +146,16 @@ def _entry(row: asyncpg.Record) -> dict[str, Any]:
         "threshold": event["threshold"],
         "by": event.get("by") or event.get("resolved_by"),
         "note": row["note"],
+    }
+
+
+def _delivery(row: asyncpg.Record) -> dict[str, Any]:
+    return {
+        "at": row["at"],
+        "type": "delivery",
+        "channel": row["channel"],
+        "attempt": row["attempt"],
+        "outcome": row["outcome"],
+        "http_status": row["http_status"],
+        "detail": row["detail"],
     }

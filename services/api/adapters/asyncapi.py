@@ -7,7 +7,7 @@ from typing import Any
 
 from faststream.nats import NatsBroker
 from faststream.specification import AsyncAPI
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 
 from atalaia import __version__
 from atalaia.events.alerts import AlertTransition
@@ -32,6 +32,30 @@ class ResolveRequest(BaseModel):
     note: str | None = None
 
 
+class CreateSilenceRequest(BaseModel):
+    """Asks alerting to hold messages back; the reply is `{"ok": true, "silence_id"}` or an error."""
+
+    matchers: dict[str, str | dict[str, str]]
+    starts_at: AwareDatetime | None = None
+    ends_at: AwareDatetime
+    by: str = "api"
+    comment: str = ""
+    everything: bool = False
+
+
+class ExpireSilenceRequest(BaseModel):
+    """Asks alerting to end a silence now."""
+
+    silence_id: str
+    by: str = "api"
+
+
+class TestChannelRequest(BaseModel):
+    """Asks alerting to send a test; the reply has `outcome`, `http_status`, `detail`, `latency_s`."""
+
+    name: str
+
+
 class DeadLetter(BaseModel):
     """At most 64 KiB of a body nobody can process; the headers say why, and where it came from."""
 
@@ -43,6 +67,13 @@ _CHANNELS: tuple[tuple[str, type[BaseModel], str], ...] = (
     (f"{DEAD_PREFIX}.{{service}}", DeadLetter, "What nobody can process"),
     (f"{SERVICES_PREFIX}.{{service}}.{{instance}}", ServiceAnnouncement, "An instance says it is there"),
     (rpc_subject("alerting", "resolve"), ResolveRequest, "Resolve an alert by hand (request and reply)"),
+    (
+        rpc_subject("alerting", "create_silence"),
+        CreateSilenceRequest,
+        "Hold messages back (request and reply)",
+    ),
+    (rpc_subject("alerting", "expire_silence"), ExpireSilenceRequest, "End a silence (request and reply)"),
+    (rpc_subject("alerting", "test_channel"), TestChannelRequest, "Test a channel (request and reply)"),
 )
 
 

@@ -208,6 +208,95 @@ class RulesAnswer(BaseModel):
     next_cursor: str | None
 
 
+class ChannelAnswer(BaseModel):
+    """A channel and how it is. `away`: its breaker is open, one try leaves every 15 s."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    kind: str
+    target: str
+    state: Literal["up", "failing", "away"]
+    failures: int
+    waiting: int
+    oldest_waiting_at: datetime | None
+    not_before: datetime | None
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    last_error: str
+
+
+class ChannelsAnswer(BaseModel):
+    channels: list[ChannelAnswer]
+
+
+class ChannelTestAnswer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    outcome: Literal["delivered", "failed", "rejected", "expired"]
+    http_status: int | None
+    detail: str
+    latency_s: float
+
+
+class SilenceAnswer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    matchers: dict[str, str | dict[str, str]]
+    starts_at: datetime
+    ends_at: datetime
+    by: str
+    comment: str
+    created_at: datetime
+    expired_by: str | None
+    state: Literal["pending", "active", "expired"]
+
+
+class SilencesAnswer(BaseModel):
+    silences: list[SilenceAnswer]
+    next_cursor: str | None
+
+
+class PreviewAnswer(BaseModel):
+    """What a silence would hide now: how many of the alerts that fire, and the newest of them."""
+
+    count: int
+    everything: bool = Field(description="no alert could escape it")
+    alerts: list[AlertAnswer]
+
+
+Value = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\u0000]*$")]
+By = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\u0000]*$")]
+Matchers = Annotated[
+    dict[Text, Value | dict[Text, Value]],
+    Field(max_length=50, description='label: value, or label: {"!=", "=~" or "!~": value}'),
+]
+
+
+class PreviewBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    matchers: Matchers
+
+
+class SilenceBody(PreviewBody):
+    """What to hold back, and until when: `ends_at`, or `duration_s` from the start."""
+
+    starts_at: AwareDatetime | None = None
+    ends_at: AwareDatetime | None = None
+    duration_s: Annotated[float, Field(gt=0, le=365 * 86400, allow_inf_nan=False)] | None = None
+    by: By = "api"
+    comment: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\u0000]*$")] = ""
+    everything: bool = False
+
+
+class ExpireBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    by: By = "api"
+
+
 class SubjectsAnswer(BaseModel):
     subjects: int
 

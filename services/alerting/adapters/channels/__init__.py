@@ -1,0 +1,44 @@
+"""Sending: one message to one channel, one outcome."""
+
+from __future__ import annotations
+
+from services.alerting.adapters.channels.mail import send_mail
+from services.alerting.adapters.channels.others import AppriseSender
+from services.alerting.adapters.channels.web import Web
+from services.alerting.domain.channels_file import Channel
+from services.alerting.domain.delivery import Outcome
+from services.alerting.domain.messages import Message
+from services.alerting.domain.payload import slack_body, webhook_body
+from services.alerting.domain.targets import AppriseTarget, MailTarget, SlackTarget, WebhookTarget
+
+
+class Senders:
+    """Knows how each kind of channel is spoken to. Whatever happens there becomes an outcome."""
+
+    def __init__(self, public_url: str) -> None:
+        self._public_url = public_url
+        self._web = Web()
+        self._apprise = AppriseSender()
+
+    async def send(self, channel: Channel, message: Message) -> Outcome:
+        match channel.target:
+            case WebhookTarget(url, secret):
+                body = webhook_body(message, public_url=self._public_url)
+                return await self._web.post(
+                    url, body, key=message.key, timeout_s=channel.timeout_s, secret=secret
+                )
+            case SlackTarget(url):
+                body = slack_body(message, public_url=self._public_url)
+                return await self._web.post(url, body, key=message.key, timeout_s=channel.timeout_s)
+            case MailTarget() as target:
+                return await send_mail(
+                    target, message, public_url=self._public_url, timeout_s=channel.timeout_s
+                )
+            case AppriseTarget(url):
+                return await self._apprise.send(
+                    url, message, public_url=self._public_url, timeout_s=channel.timeout_s
+                )
+
+    async def close(self) -> None:
+        await self._web.close()
+        self._apprise.close()

@@ -1,0 +1,413 @@
+"""One channel's desk: what leaves when, and what an answer means.
+
+waiting ──first, resolving: at once; others: after the group interval──► on its way
+   ▲                                                                       │  │  │
+   │  refused for sure: it takes on what has come since                    │  │  └─ delivered: the channel
+   ├───────────────────────────────────────────────────────────────────────┘  │     has been told
+   │  perhaps received: *sealed*, repeated as it is, under the same key       │
+   └──────────────────────────────────────────────────────────────────────────┘
+Five failures in a row open the breaker: then one try leaves every 15 s, a digest of everything
+that waits. After a success all the rest leaves, in digests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from atalaia.events.alerts import AlertTransition, Transition
+from atalaia.resilience.backoff import delay_s
+from services.alerting.domain.messages import (
+    CONTEXT_AT_MOST,
+    ITEMS_AT_MOST,
+    Held,
+    Item,
+    Kind,
+    Message,
+    Notice,
+    Told,
+    cause,
+    fold,
+    key_of,
+    reminder_key,
+)
+
+MOST_AT_ONCE = 8
+FAILURES_TO_OPEN = 5
+PROBE_EVERY = timedelta(seconds=15)
+GIVE_UP_AFTER = timedelta(hours=24)
+RETRY_FIRST_S, RETRY_MOST_S = 1.0, 30.0
+RETRY_AFTER_MOST_S = 3600.0
+REMIND_MOST_S = 24 * 3600.0
+REMINDERS_LOOKED_AT_EVERY = timedelta(seconds=1)
+Hidden = Callable[[AlertTransition], bool]
+
+
+class Verdict(StrEnum):
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    REJECTED = "rejected"  # trying again cannot help
+    EXPIRED = "expired"  # tried for 24 h
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one try came to. `maybe`: it failed, but may have been received all the same."""
+
+    verdict: Verdict
+    http_status: int | None = None
+    detail: str = ""
+    maybe: bool = False
+    retry_after_s: float | None = None
+
+
+@dataclass(slots=True)
+class Group:
+    """One delivery group. `sealed` may have been received: it is repeated as it is, before anything else."""
+
+    key: str
+    interval_s: float
+    remind_s: float | None
+    told: dict[str, Told] = field(default_factory=dict)
+    waiting: dict[str, list[Notice]] = field(default_factory=dict)
+    sent_at: datetime | None = None
+    reminders: int = 0
+    tries: int = 0
+    retry_at: datetime | None = None
+    sealed: Message | None = None
+    open_key: str | None = None
+    flying: bool = False
+
+    @property
+    def idle(self) -> bool:
+        return not (self.waiting or self.sealed or self.flying)
+
+    @property
+    def remind_at(self) -> datetime | None:
+        if self.remind_s is None or self.sent_at is None or not self.told:
+            return None
+        if self.tries:
+            return self.retry_at
+        return self.sent_at + timedelta(seconds=min(REMIND_MOST_S, self.remind_s * 2.0**self.reminders))
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What to store of a try. `over`: this message is not tried again."""
+
+    message: Message
+    outcome: Outcome
+    attempt: int
+    over: bool
+    retry_at: datetime | None
+    sealed: bool
+    told: tuple[Told, ...]
+    forgotten: tuple[str, ...]
+    groups: tuple[Group, ...]
+
+
+Part = tuple[Group, list[Item]]
+
+
+class Desk:
+    """Mutable, one owner: the replica that holds the channel. Times are given."""
+
+    def __init__(self, channel: str, *, failures: int = 0, not_before: datetime | None = None) -> None:
+        self.channel = channel
+        self.failures = failures
+        self.not_before = not_before
+        self.next_at: datetime | None = None
+        self.dropped: list[Notice] = []
+        self._groups: dict[str, Group] = {}
+        self._busy: set[str] = set()
+        self._catching_up = failures >= FAILURES_TO_OPEN
+        self._tried_at: datetime | None = None
+        self._reminders_at: datetime | None = None
+        self._in_flight: set[str] = set()
+
+    @property
+    def open(self) -> bool:
+        """Return whether the breaker is open: the channel counts as away."""
+        return self.failures >= FAILURES_TO_OPEN
+
+    @property
+    def waiting(self) -> int:
+        return sum(len(group.waiting) for group in self._groups.values())
+
+    def group(self, key: str, interval_s: float, remind_s: float | None) -> Group:
+        """Return a delivery group, made where it is new; its timing is that of its newest alert."""
+        group = self._groups.setdefault(key, Group(key, interval_s, remind_s))
+        group.interval_s, group.remind_s = interval_s, remind_s
+        return group
+
+    def take(self, notices: Iterable[Notice]) -> None:
+        """Have these wait; each alert's come in order."""
+        for notice in notices:
+            group = self.group(notice.group, notice.interval_s, notice.remind_s)
+            group.waiting.setdefault(notice.alert_id, []).append(notice)
+            self._busy.add(group.key)
+
+    def reopen(self, message: Message, *, tries: int, retry_at: datetime, sealed: bool) -> None:
+        """Take over a message that was under way."""
+        for group in self._of(message):
+            group.tries, group.retry_at, group.open_key = tries, retry_at, message.key
+            group.sealed = message if sealed else None
+            self._busy.add(group.key)
+
+    def due(self, now: datetime, hidden: Hidden) -> list[Message]:
+        """Return what is to leave now; each counts as on its way until it has `landed`."""
+        self.next_at = self.not_before
+        if self.not_before is not None and now < self.not_before:
+            return []
+        self.next_at = None
+        merged = self.open or self._catching_up
+        messages = sorted(self._sealed(now, merged), key=lambda message: message.age)
+        messages += sorted(self._composed(now, hidden, merged), key=lambda message: message.age)
+        if not merged:
+            messages += self._reminders(now, hidden)
+        elif not messages and not self._in_flight and not self.open:
+            self._catching_up = False
+        chosen = messages[: max(0, (1 if self.open else MOST_AT_ONCE) - len(self._in_flight))]
+        for message in chosen:
+            self._tried_at = now
+            self._in_flight.add(message.key)
+            for group in self._of(message):
+                group.flying = True
+        return chosen
+
+    def superseded(self, message: Message) -> list[str]:
+        """Return the keys of messages that this one takes the place of."""
+        keys = {group.open_key for group in self._of(message)} - {None, message.key}
+        return sorted(key for key in keys if key is not None)
+
+    def began(self, message: Message) -> None:
+        """It is stored as under way."""
+        for group in self._of(message):
+            group.open_key = message.key
+
+    def attempt(self, message: Message) -> int:
+        """Return the number of a message's next try, from 1."""
+        return 1 + max((group.tries for group in self._of(message)), default=0)
+
+    def settle(self, message: Message, outcome: Outcome, now: datetime, *, dice: float) -> Settlement:
+        """Learn what a try came to. `dice` in 0..1 spreads the retries of many."""
+        groups = self._of(message)
+        attempt = self.attempt(message)
+        told: list[Told] = []
+        forgotten: list[str] = []
+        if outcome.verdict is Verdict.FAILED:
+            self._failed(message, outcome, groups, attempt, now, dice)
+        else:
+            told, forgotten = self._over(message, outcome, groups, now)
+        return Settlement(
+            message,
+            outcome,
+            attempt,
+            over=outcome.verdict is not Verdict.FAILED,
+            retry_at=groups[0].retry_at if groups else None,
+            sealed=any(group.sealed is not None for group in groups),
+            told=tuple(told),
+            forgotten=tuple(forgotten),
+            groups=tuple(replace(group) for group in groups),
+        )
+
+    def landed(self, message: Message) -> None:
+        """The try, and what came of it, are stored (or it never left)."""
+        self._in_flight.discard(message.key)
+        for group in self._of(message):
+            group.flying = False
+            if group.idle:
+                self._busy.discard(group.key)
+                if not group.told:
+                    del self._groups[group.key]
+
+    def _of(self, message: Message) -> list[Group]:
+        return [self._groups[key] for key in message.groups if key in self._groups]
+
+    def _failed(
+        self,
+        message: Message,
+        outcome: Outcome,
+        groups: list[Group],
+        attempt: int,
+        now: datetime,
+        dice: float,
+    ) -> None:
+        wait_s = min(RETRY_MOST_S, delay_s(attempt, first_s=RETRY_FIRST_S, most_s=RETRY_MOST_S, dice=dice))
+        asked_s = min(outcome.retry_after_s or 0.0, RETRY_AFTER_MOST_S)
+        for group in groups:
+            group.tries = attempt
+            group.retry_at = now + timedelta(seconds=max(wait_s, asked_s))
+            group.sealed = message if outcome.maybe or group.sealed is not None else None
+            self._busy.add(group.key)
+        self.failures += 1
+        waits = [now + timedelta(seconds=asked_s)] if asked_s else []
+        if self.open:
+            waits.append((self._tried_at or now) + PROBE_EVERY)
+        self.not_before = max(waits, default=self.not_before)
+
+    def _over(
+        self, message: Message, outcome: Outcome, groups: list[Group], now: datetime
+    ) -> tuple[list[Told], list[str]]:
+        delivered = outcome.verdict is Verdict.DELIVERED
+        if outcome.verdict is not Verdict.EXPIRED:  # the channel has answered
+            if self.open:
+                self._catching_up = True
+            self.failures, self.not_before = 0, None
+        told, forgotten = [], []
+        for item in message.items:
+            alert_id = item.event.alert_id
+            group = next((one for one in groups if alert_id in one.waiting or alert_id in one.told), None)
+            if group is None:
+                continue
+            rest = [one for one in group.waiting.pop(alert_id, []) if one.id not in item.notices]
+            if rest:
+                group.waiting[alert_id] = rest
+            if item.resolved:
+                group.told.pop(alert_id, None)
+                forgotten.append(alert_id)
+            elif delivered:
+                group.told[alert_id] = _told(item, group.told.get(alert_id))
+                told.append(group.told[alert_id])
+        for group in groups:
+            if delivered:
+                group.sent_at = now
+                group.reminders = group.reminders + 1 if message.kind is Kind.REMINDER else 0
+            group.tries, group.retry_at, group.sealed, group.open_key = 0, None, None, None
+        return told, forgotten
+
+    def _sealed(self, now: datetime, merged: bool) -> list[Message]:
+        found: dict[str, Message] = {}
+        for group in self._ready():
+            if group.sealed is not None and (merged or self._reached(group.retry_at, now)):
+                found[group.sealed.key] = group.sealed
+        return list(found.values())
+
+    def _composed(self, now: datetime, hidden: Hidden, merged: bool) -> Iterator[Message]:
+        """Yield messages of what may leave: a digest after an outage, else one for each group or cause."""
+        parts = [
+            (group, items)
+            for group in self._ready()
+            if group.sealed is None and (items := self._items(group, now, hidden, merged))
+        ]
+        parts.sort(key=lambda part: part[1][0].notices)  # as they began to wait
+        if merged:
+            yield from map(self._message, _portions(parts))
+            return
+        causes: dict[tuple[str, str, str], list[Part]] = {}
+        for group, items in parts:
+            one = cause(items)
+            if one is not None:
+                causes.setdefault(one, []).append((group, items))
+            elif self._reached(self._leave_at(group, items, now), now):
+                yield self._message([(group, items)])
+        # what hangs on one source is said at once, when the last of it may be said
+        for of_cause in causes.values():
+            if self._reached(max(self._leave_at(*part, now) for part in of_cause), now):
+                yield self._message(of_cause)
+
+    def _ready(self) -> list[Group]:
+        groups = (self._groups.get(key) for key in list(self._busy))
+        return [group for group in groups if group is not None and not group.flying]
+
+    def _reached(self, at: datetime | None, now: datetime) -> bool:
+        if at is None or at <= now:
+            return True
+        self.next_at = min(self.next_at or at, at)
+        return False
+
+    def _items(self, group: Group, now: datetime, hidden: Hidden, merged: bool) -> list[Item]:
+        items = []
+        for alert_id, waiting in list(group.waiting.items()):
+            together = merged or group.tries > 0
+            said = fold(
+                waiting,
+                told=alert_id in group.told,
+                together=together,
+                hidden=hidden(waiting[-1].event),
+            )
+            if said is Held.OVER:
+                self.dropped += group.waiting.pop(alert_id)
+            elif isinstance(said, Item):
+                items.append(said)
+        if group.idle:
+            self._busy.discard(group.key)
+        items.sort(key=lambda item: item.notices)  # as they began to wait
+        if group.tries:  # what has been tried for too long ends by itself, apart from the rest
+            old = [one for one in items if too_old(group.waiting[one.event.alert_id][0].queued_at, now)]
+            return (old or items)[:ITEMS_AT_MOST]
+        return items[:ITEMS_AT_MOST]
+
+    def _leave_at(self, group: Group, items: list[Item], now: datetime) -> datetime:
+        if group.tries:
+            return group.retry_at or now
+        if not group.told or group.sent_at is None or any(item.resolved for item in items):
+            return now
+        return group.sent_at + timedelta(seconds=group.interval_s)
+
+    def _message(self, parts: list[Part]) -> Message:
+        items = tuple(item for _, some in parts for item in some)
+        since = min(group.waiting[item.event.alert_id][0].queued_at for group, some in parts for item in some)
+        context: list[AlertTransition] = []
+        if len(parts) == 1:
+            listed = {item.event.alert_id for item in items}
+            context = [told.event for key, told in parts[0][0].told.items() if key not in listed]
+        return Message(
+            key_of(self.channel, items),
+            self.channel,
+            Kind.GROUP if len(parts) == 1 else Kind.DIGEST,
+            tuple(group.key for group, _ in parts),
+            items,
+            tuple(context[:CONTEXT_AT_MOST]),
+            max(0, len(context) - CONTEXT_AT_MOST),
+            since,
+        )
+
+    def _reminders(self, now: datetime, hidden: Hidden) -> Iterator[Message]:
+        if self._reminders_at is not None and self._reminders_at <= now < (
+            self._reminders_at + REMINDERS_LOOKED_AT_EVERY
+        ):
+            return
+        self._reminders_at = now
+        for group in self._groups.values():
+            due_at = group.remind_at
+            if due_at is None or due_at > now or group.flying or group.sealed or group.sent_at is None:
+                continue
+            items = tuple(
+                Item(told.event, told.sequence)
+                for alert_id, told in group.told.items()
+                if not told.acknowledged and alert_id not in group.waiting and not hidden(told.event)
+            )[:ITEMS_AT_MOST]
+            if items:
+                key = reminder_key(self.channel, items, group.reminders, group.sent_at)
+                yield Message(key, self.channel, Kind.REMINDER, (group.key,), items, (), 0, now)
+
+
+def too_old(since: datetime, now: datetime) -> bool:
+    """Return whether what began to wait then is given up."""
+    return now - since >= GIVE_UP_AFTER
+
+
+def _told(item: Item, before: Told | None) -> Told:
+    acknowledged = before is not None and before.acknowledged
+    if before is not None and item.event.severity.rank > before.event.severity.rank:
+        acknowledged = False  # worse than what somebody took on
+    if Transition.ACKNOWLEDGED in item.transitions:
+        acknowledged = True
+    return Told(item.event, item.sequence, acknowledged)
+
+
+def _portions(parts: list[Part]) -> Iterator[list[Part]]:
+    """Split what is to be said into messages of a size that receivers take."""
+    portion: list[Part] = []
+    size = 0
+    for part in parts:
+        if portion and size + len(part[1]) > ITEMS_AT_MOST:
+            yield portion
+            portion, size = [], 0
+        portion.append(part)
+        size += len(part[1])
+    if portion:
+        yield portion

@@ -1,0 +1,275 @@
+"""Notifying: what waits for the channels this replica holds leaves, is tried again, and is settled."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from atalaia import log as _log
+from atalaia.clock import Clock
+from atalaia.errors import NotFound, Transient
+from atalaia.events.alerts import AlertTransition, Severity, Transition
+from atalaia.resilience.retry import until_done
+from atalaia.service import Instruments
+from services.alerting.domain.channels_file import Channel, Notifications
+from services.alerting.domain.delivery import Desk, Outcome, Verdict, too_old
+from services.alerting.domain.messages import Item, Kind, Message, key_of
+from services.alerting.domain.routes import group_key
+from services.alerting.domain.silences import Silence, hidden, next_end
+from services.alerting.ports import Deliveries, LeaseLost, Sender, Silences
+
+_log_ = _log.get("notifying")
+RENEW_EVERY_S = 2.0
+LOOK_EVERY_S = 1.0
+SILENCES_EVERY_S = 1.0
+FORGET_EVERY_S = 3600.0
+RETRY_S = 0.5
+Call = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Post:
+    """A channel that this replica holds."""
+
+    channel: Channel
+    fence: int
+    desk: Desk
+
+
+class Notifier:
+    """Owns the desks. Any number of replicas may run one: each channel is held by one at a time."""
+
+    def __init__(
+        self,
+        *,
+        deliveries: Deliveries,
+        silences: Silences,
+        sender: Sender,
+        clock: Clock,
+        notifications: Notifications,
+        instruments: Instruments,
+        tell_others: Call,
+    ) -> None:
+        self._deliveries = deliveries
+        self._silences = silences
+        self._sender = sender
+        self._clock = clock
+        self._notifications = notifications
+        self._instruments = instruments
+        self._tell_others = tell_others
+        self._posts: dict[str, Post] = {}
+        self._hides: list[Silence] = []
+        self._woken = asyncio.Event()
+        self._stale_silences = True
+        self._declared = False
+        self._told_others = True
+        self._renewed_s = self._silences_s = self._forgot_s = float("-inf")
+        self.trouble = ""
+        self.channels_trouble = ""
+
+    @property
+    def fences(self) -> dict[str, int]:
+        return {name: post.fence for name, post in self._posts.items()}
+
+    def wake(self) -> None:
+        """Look now: something was committed here."""
+        self._told_others = False
+        self._woken.set()
+
+    def hear(self) -> None:
+        """Look now: another replica says that something was committed, or silenced."""
+        self._stale_silences = True
+        self._woken.set()
+
+    def reload(self, notifications: Notifications) -> None:
+        """Use other channels and routes from now on."""
+        self._notifications = notifications
+        self._declared = False
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Notify for ever. What fails is tried again; what is under way is taken up again from Postgres."""
+        async with asyncio.TaskGroup() as sending:
+            while True:
+                try:
+                    wait_s = await self._look(sending)
+                    if self.trouble:
+                        _log_.info("notifying_resumed")
+                        self.trouble = ""
+                except Transient as error:
+                    if not self.trouble:
+                        _log_.warning("notifying_waits", error=str(error))
+                    self.trouble = str(error)
+                    wait_s = RETRY_S
+                try:
+                    await asyncio.wait_for(self._woken.wait(), wait_s)
+                except TimeoutError:
+                    continue
+                finally:
+                    self._woken.clear()
+
+    async def test(self, name: str) -> tuple[Outcome, float]:
+        """Send a test message past everything that waits; return its outcome and how long it took, in s.
+
+        Raises:
+            NotFound: there is no such channel.
+        """
+        channel = self._notifications.channels.get(name)
+        if channel is None:
+            raise NotFound(f"no channel {name!r}", field="name")
+        began_s = self._clock.monotonic_s()
+        outcome = await self._sender.send(channel, _test_message(name, self._clock.now()))
+        return outcome, self._clock.monotonic_s() - began_s
+
+    async def _look(self, sending: asyncio.TaskGroup) -> float:
+        """Send off what is due, and return for how long nothing else is, in seconds."""
+        if not self._notifications.channels and self._declared:
+            return LOOK_EVERY_S
+        await self._keep_leases()
+        await self._refresh_silences()
+        if self._posts:
+            for name, notices in (await self._deliveries.take(self.fences)).items():
+                if name in self._posts:
+                    self._posts[name].desk.take(notices)
+        if not self._told_others:
+            self._told_others = True
+            if len(self._posts) < len(self._notifications.channels):
+                await self._tell_others()
+        now = self._clock.now()
+        for post in list(self._posts.values()):
+            for message in post.desk.due(now, lambda event: hidden(self._hides, event, now)):
+                sending.create_task(self._deliver(post, message))
+            await self._drop(post.desk)
+        moments = [post.desk.next_at for post in self._posts.values()] + [next_end(self._hides, now)]
+        soonest = min((moment for moment in moments if moment is not None), default=None)
+        if soonest is None:
+            return LOOK_EVERY_S
+        return min(LOOK_EVERY_S, max(0.001, (soonest - self._clock.now()).total_seconds()))
+
+    async def _keep_leases(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if not self._declared:
+            channels = self._notifications.channels
+            await self._deliveries.declare(
+                {name: (one.target.kind, one.target.shown) for name, one in channels.items()}
+            )
+            await self._let_go(self._posts.keys() - channels.keys())
+            for name, post in self._posts.items():
+                post.channel = channels[name]
+            self._declared = True
+            self._renewed_s = float("-inf")
+        if now_s - self._renewed_s < RENEW_EVERY_S:
+            return
+        kept = await self._deliveries.renew(self.fences) if self._posts else set()
+        for name in self._posts.keys() - kept:
+            del self._posts[name]
+        missing = self._notifications.channels.keys() - self._posts.keys()
+        for held in await self._deliveries.acquire(sorted(missing)) if missing else ():
+            desk = Desk(held.name, failures=held.failures, not_before=held.not_before)
+            await self._restore(desk, held.fence)
+            self._posts[held.name] = Post(self._notifications.channels[held.name], held.fence, desk)
+        self._renewed_s = now_s
+        if now_s - self._forgot_s > FORGET_EVERY_S:
+            await self._deliveries.forget_old()
+            self._forgot_s = now_s
+
+    async def _restore(self, desk: Desk, fence: int) -> None:
+        under_way = await self._deliveries.restore(desk)
+        desk.take((await self._deliveries.take({desk.channel: fence})).get(desk.channel, []))
+        for message, tries, retry_at, sealed in under_way:
+            desk.reopen(message, tries=tries, retry_at=retry_at, sealed=sealed)
+
+    async def _let_go(self, names: set[str]) -> None:
+        if names:
+            await self._deliveries.release({name: self._posts[name].fence for name in names})
+            for name in names:
+                del self._posts[name]
+
+    async def _refresh_silences(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if self._stale_silences or now_s - self._silences_s >= SILENCES_EVERY_S:
+            self._stale_silences = False
+            self._hides = await self._silences.current()
+            self._silences_s = now_s
+
+    async def _drop(self, desk: Desk) -> None:
+        dropped, desk.dropped = desk.dropped, []
+        if dropped:
+            await self._deliveries.discard(dropped)
+
+    async def _deliver(self, post: Post, message: Message) -> None:
+        """Try once, and store what it came to; a channel that was lost meanwhile is another's business."""
+        desk = post.desk
+        try:
+            await self._deliveries.begin(
+                message,
+                post.fence,
+                tries=desk.attempt(message) - 1,
+                superseded=desk.superseded(message),
+            )
+            desk.began(message)
+            if too_old(message.since, self._clock.now()):
+                outcome = Outcome(Verdict.EXPIRED, detail="given up after 24 h")
+            else:
+                outcome = await self._sender.send(post.channel, message)
+            at = self._clock.now()
+            settled = desk.settle(message, outcome, at, dice=random.random())
+            self._count(post.channel.name, message, outcome)
+            held = await until_done(
+                lambda: self._deliveries.settle(
+                    settled, post.fence, at, failures=desk.failures, not_before=desk.not_before
+                ),
+                most_s=2.0,
+            )
+            if not held:
+                self._lose(post)
+        except LeaseLost:
+            self._lose(post)
+        except Transient:
+            await asyncio.sleep(RETRY_S)  # it did not leave
+        finally:
+            desk.landed(message)
+            self._woken.set()
+
+    def _lose(self, post: Post) -> None:
+        if self._posts.get(post.channel.name) is post:
+            del self._posts[post.channel.name]
+
+    def _count(self, name: str, message: Message, outcome: Outcome) -> None:
+        series = f'atalaia.alerting.deliveries{{channel="{name}",outcome="{outcome.verdict}"}}'
+        self._instruments.add(series)
+        if outcome.verdict is not Verdict.DELIVERED:
+            _log_.warning(
+                "delivery_failed",
+                channel=name,
+                outcome=outcome.verdict.value,
+                detail=outcome.detail,
+                alerts=len(message.items),
+                key=message.key,
+            )
+
+
+def _test_message(channel: str, at: datetime) -> Message:
+    event = AlertTransition(
+        alert_id="test",
+        transition=Transition.FIRED,
+        at=at,
+        rule="atalaia-test",
+        series="atalaia.test",
+        source="atalaia",
+        kind="test",
+        group="atalaia",
+        severity=Severity.WARNING,
+        state="firing",
+        value=None,
+        threshold=None,
+        started_at=at - timedelta(seconds=1),
+        summary=f"A test of the channel {channel}: nothing is wrong",
+    )
+    item = Item(event, 1, ("fired",))
+    group = group_key(("rule", "group"), {"rule": event.rule, "group": event.group})
+    key = key_of(channel, [item], "test", str(at.timestamp()))
+    return Message(key, channel, Kind.TEST, (group,), (item,), (), 0, at)

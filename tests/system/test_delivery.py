@@ -1,0 +1,239 @@
+"""From a bad value to the receiver: webhooks, mail, silences, and what the timeline says of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.platform import Platform, Source, await_that
+from tests.system.receiver import Behaviour, Mailbox, Receiver, await_call, mailbox, receiving
+
+BREACH = [0.99] * 8  # ten seconds apart: longer than the 60 s of `high-cpu`
+CHANNELS = """
+channels:
+  - name: signed
+    url: {signed}?token=${{TOKEN}}
+    secret: ${{SECRET}}
+  - name: broken
+    url: {broken}
+routes:
+  - match: {{source: {{"=~": "broken-.*"}}}}
+    channels: [broken]
+  - channels: [signed]
+"""
+
+
+class Scene:
+    def __init__(self, folder: Path, receivers: tuple[Receiver, Receiver, Receiver], box: Mailbox) -> None:
+        self.webhook, self.signed, self.broken = receivers
+        self.box = box
+        self.file = folder / "channels.yaml"
+        self.file.write_text(CHANNELS.format(signed=self.signed.url, broken=self.broken.url))
+        self.platform = Platform(
+            folder / "data",
+            ATALAIA_NOTIFY_URLS=f"{self.webhook.url},{box.url}",
+            ATALAIA_ALERTING_CHANNELS=str(self.file),
+            TOKEN="secret-token",
+            SECRET="secret-key",
+        )
+
+    async def fires(self, source: Source) -> None:
+        await self.publish(source, *BREACH)
+
+    async def publish(self, source: Source, *values: float) -> None:
+        async with self.platform.nats() as client:
+            for body in source.bodies(*values):
+                await client.publish(source.subject, body)
+            await client.flush()
+
+    def alert(self, source: str, state: str = "firing") -> dict[str, Any]:
+        def found() -> list[dict[str, Any]]:
+            return list(self.platform.get(f"/alerts?state={state}&source={source}")[1]["alerts"])
+
+        return await_that(found, what=f"the alert of {source}")[0]
+
+    def timeline(self, alert_id: str) -> list[dict[str, Any]]:
+        return list(self.platform.get(f"/alerts/{alert_id}")[1]["timeline"])
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("delivery")
+    bad = Behaviour(status=404)
+    with receiving() as webhook, receiving() as signed, receiving(bad) as broken, mailbox() as box:
+        scene = Scene(folder, (webhook, signed, broken), box)
+        scene.platform.start()
+        yield scene
+        assert scene.platform.stop() == 0
+
+
+async def test_a_fired_alert_is_in_webhook_and_mailbox_within_a_second(scene: Scene) -> None:
+    source = Source("both")
+    await scene.fires(source)
+    await_call(scene.webhook, lambda it: it.said("both") == ["both firing"], within_s=1.0)
+    await_that(lambda: any("CPU of both" in mail for mail in scene.box.mails), within_s=1.0, what="the mail")
+    alert_id = scene.alert("both")["alert_id"]
+
+    def delivered() -> dict[str, tuple[int, str, int | None]] | None:
+        entries = [entry for entry in scene.timeline(alert_id) if entry["type"] == "delivery"]
+        found = {one["channel"]: (one["attempt"], one["outcome"], one["http_status"]) for one in entries}
+        return found if len(found) == 3 else None
+
+    assert await_that(delivered, what="the deliveries") == {
+        "webhook": (1, "delivered", 200),
+        "email": (1, "delivered", None),
+        "signed": (1, "delivered", 200),
+    }
+
+
+async def test_the_payload_is_alertmanagers_and_the_end_follows_the_beginning(scene: Scene) -> None:
+    source = Source("payload")
+    await scene.fires(source)
+    await_call(scene.webhook, lambda it: bool(it.said("payload")))
+    await scene.publish(source, 0.1)
+    await_call(scene.webhook, lambda it: it.said("payload") == ["payload firing", "payload resolved"])
+    calls = [one for one in scene.webhook.calls if b'"payload"' in one.raw]
+    fired, resolved = calls[0].body, calls[-1].body
+    assert fired["version"] == "4"
+    assert (fired["status"], resolved["status"]) == ("firing", "resolved")
+    assert fired["receiver"] == "webhook"
+    assert fired["groupLabels"] == {"alertname": "high-cpu", "group": "payload"}
+    (alert,) = fired["alerts"]
+    assert alert["labels"] == {
+        "alertname": "high-cpu",
+        "source": "payload",
+        "kind": "host",
+        "group": "payload",
+        "severity": "critical",
+        "series": "system.cpu.utilization",
+    }
+    assert alert["annotations"] == {"summary": "CPU of payload at 99 % for 1 min"}
+    assert alert["endsAt"] == "0001-01-01T00:00:00Z"
+    assert resolved["alerts"][0]["fingerprint"] == alert["fingerprint"]
+    assert calls[0].key != calls[-1].key
+
+
+async def test_the_signature_proves_the_body(scene: Scene) -> None:
+    await scene.fires(Source("signed"))
+    await_call(scene.signed, lambda it: bool(it.said("signed")))
+    call = next(one for one in scene.signed.calls if b'"signed"' in one.raw)
+    stamp, signature = (part.split("=")[1] for part in call.headers["atalaia-signature"].split(","))
+    expected = hmac.new(b"secret-key", f"{stamp}.".encode() + call.raw, hashlib.sha256).hexdigest()
+    assert signature == expected
+    assert abs(time.time() - int(stamp)) < 60
+
+
+async def test_a_404_ends_the_delivery_and_is_on_the_timeline(scene: Scene) -> None:
+    await scene.fires(Source("broken-1"))
+    alert_id = scene.alert("broken-1")["alert_id"]
+
+    def rejected() -> list[tuple[str, int, int]]:
+        entries = [entry for entry in scene.timeline(alert_id) if entry.get("channel") == "broken"]
+        return [(entry["outcome"], entry["attempt"], entry["http_status"]) for entry in entries]
+
+    assert await_that(rejected, what="the rejection") == [("rejected", 1, 404)]
+    assert await_that(lambda: waiting(scene, "broken") == 0, what="nothing to wait")
+
+
+def waiting(scene: Scene, name: str) -> int:
+    channels = scene.platform.get("/channels")[1]["channels"]
+    return int(next(one for one in channels if one["name"] == name)["waiting"])
+
+
+def test_channels_say_how_they_are_and_no_secret(scene: Scene) -> None:
+    status, answer = scene.platform.get("/channels")
+    assert status == 200
+    assert {one["name"]: one["kind"] for one in answer["channels"]} == {
+        "webhook": "webhook",
+        "email": "email",
+        "signed": "webhook",
+        "broken": "webhook",
+    }
+    targets = {one["name"]: one["target"] for one in answer["channels"]}
+    assert targets["signed"] == f"webhook+http://127.0.0.1:{scene.signed.server.port}/…"
+    assert {one["state"] for one in answer["channels"]} == {"up"}
+
+
+def test_a_channel_can_be_tested(scene: Scene) -> None:
+    status, answer = scene.platform.request("POST", "/channels/signed/test")
+    assert status == 200
+    assert (answer["outcome"], answer["http_status"]) == ("delivered", 200)
+    assert scene.signed.calls[-1].body["alerts"][0]["labels"]["alertname"] == "atalaia-test"
+    assert scene.platform.request("POST", "/channels/broken/test")[1]["outcome"] == "rejected"
+    assert scene.platform.request("POST", "/channels/nobody/test")[0] == 404
+
+
+async def test_a_silence_holds_back_and_what_still_fires_is_said_when_it_ends(scene: Scene) -> None:
+    body = {"matchers": {"source": "silenced", "rule": "high-cpu"}, "duration_s": 3600, "by": "ana"}
+    status, silence = scene.platform.request("POST", "/silences", body)
+    assert (status, silence["state"], silence["by"]) == (201, "active", "ana")
+    await scene.fires(Source("silenced"))
+    assert scene.alert("silenced")["silenced"] is True
+    await asyncio.sleep(1.0)  # nothing is to happen: there is no effect to await
+    assert scene.webhook.said("silenced") == []
+    status, ended = scene.platform.request("POST", f"/silences/{silence['id']}/expire", {"by": "ben"})
+    assert (status, ended["state"], ended["expired_by"]) == (200, "expired", "ben")
+    await_call(scene.webhook, lambda it: it.said("silenced") == ["silenced firing"])
+    assert scene.alert("silenced")["silenced"] is False
+    assert scene.platform.request("POST", f"/silences/{silence['id']}/expire")[0] == 409
+
+
+async def test_a_preview_says_what_would_be_hidden(scene: Scene) -> None:
+    await scene.fires(Source("previewed"))
+    scene.alert("previewed")
+    body = {"matchers": {"source": {"=~": "preview.*"}}}
+    status, answer = scene.platform.request("POST", "/silences/preview", body)
+    assert status == 200
+    assert (answer["count"], answer["everything"]) == (1, False)
+    assert [alert["source"] for alert in answer["alerts"]] == ["previewed"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"matchers": {}, "duration_s": 60}, "matchers"),
+        ({"matchers": {"source": {"=~": ".*"}}, "duration_s": 60}, "matchers"),
+        ({"matchers": {"source": {"=~": "("}}, "duration_s": 60}, "matchers"),
+        ({"matchers": {"source": "a"}}, "ends_at"),
+        ({"matchers": {"source": "a"}, "ends_at": "2020-01-01T00:00:00Z"}, "ends_at"),
+    ],
+)
+def test_a_silence_that_is_wrong_is_refused(scene: Scene, body: dict[str, Any], field: str) -> None:
+    status, answer = scene.platform.request("POST", "/silences", body)
+    assert status == 422
+    assert answer["errors"][0]["field"] == field
+
+
+def test_everything_is_silenced_only_when_told(scene: Scene) -> None:
+    body = {"matchers": {}, "duration_s": 60, "everything": True}
+    status, silence = scene.platform.request("POST", "/silences", body)
+    assert status == 201
+    assert scene.platform.request("POST", f"/silences/{silence['id']}/expire")[0] == 200
+
+
+def test_silences_come_in_pages(scene: Scene) -> None:
+    made = []
+    for n in range(3):
+        body = {"matchers": {"source": f"page-{n}"}, "duration_s": 60, "comment": "paged"}
+        made.append(scene.platform.request("POST", "/silences", body)[1]["id"])
+    found, cursor = [], ""
+    while True:
+        _, page = scene.platform.get(f"/silences?limit=2&state=active{cursor}")
+        found += [one["id"] for one in page["silences"] if one["comment"] == "paged"]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert found == made[::-1]
+
+
+def test_no_secret_is_in_the_output(scene: Scene) -> None:
+    output = "".join(scene.platform.output)
+    assert "secret-token" not in output
+    assert "secret-key" not in output
