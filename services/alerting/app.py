@@ -29,6 +29,7 @@ from services.alerting.adapters.silences import PostgresSilences
 from services.alerting.adapters.store import PostgresStore
 from services.alerting.adapters.stream import MetricsStream
 from services.alerting.adapters.wakeup import Wakeup
+from services.alerting.domain.channels_file import Notifications
 from services.alerting.handlers.delivery_requests import DeliveryRequests
 from services.alerting.handlers.judging import Judging
 from services.alerting.handlers.notifying import Notifier
@@ -42,7 +43,7 @@ STREAMS_CHECKED_EVERY_S = 5.0
 
 async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
     rules = read_rules(settings)  # before anything else: a wrong file stops the start
-    notifications = read_notifications(settings)
+    notifications = _said(read_notifications(settings))
     clock, instruments = SystemClock(), Instruments()
     async with AsyncExitStack() as stack:
         client = await lifecycle.unless_stopping(broker.connect(settings.nats_url, name="alerting"))
@@ -177,7 +178,7 @@ async def _reload(
             _log_.info("rules_reloaded")
             judging.rules_trouble = ""
         try:
-            notifications = read_notifications(settings)
+            notifications = _said(read_notifications(settings))
         except Misconfigured as error:
             _log_.error("channels_not_reloaded", error=str(error))
             notifier.channels_trouble = f"channels not reloaded, the old ones hold: {error}"
@@ -186,6 +187,12 @@ async def _reload(
             notifier.channels_trouble = ""
             store.routes = notifications.routes
             notifier.reload(notifications)
+
+
+def _said(notifications: Notifications) -> Notifications:
+    if notifications.channels and not notifications.routes.catch_all:
+        _log_.warning("routes_leave_gaps", meaning="an alert that no route matches goes nowhere")
+    return notifications
 
 
 async def _tell(lifecycle: Lifecycle, judging: Judging, notifier: Notifier) -> None:

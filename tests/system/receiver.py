@@ -35,7 +35,7 @@ class Call:
     @property
     def taken(self) -> bool:
         """Return whether this receiver acted on it."""
-        return self.answered in ("200", "timeout", "reset")
+        return self.answered in ("200", "timeout", "half-open", "reset")
 
 
 @dataclass

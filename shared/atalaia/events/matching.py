@@ -108,6 +108,8 @@ def _single(key: str, said: Mapping[str, str]) -> tuple[str, str]:
 def _always_holds(condition: Condition) -> bool:
     if condition.key == "severity":
         probes: tuple[str, ...] = tuple(Severity)
+    elif condition.op in ("!=", "!~"):  # what it names may be there
+        return condition.key in ALWAYS and condition.value == ""
     elif condition.key in ALWAYS:
         probes = _UNLIKELY
     else:

@@ -1,0 +1,137 @@
+"""Deliveries, broken on purpose: nothing is lost, nothing acted on twice, each end after its beginning."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.system.deliveries import Books, Second, platform_for, settled, swing
+from tests.system.receiver import Behaviour, Receiver, receiving
+from tests.system.storm.faults import COMMANDS, freeze
+
+IN_FLIGHT_AT_MOST = 8
+
+
+class Stage:
+    """A platform, a second replica of alerting, and a receiver that behaves as told."""
+
+    def __init__(self, folder: Path, receiver: Receiver) -> None:
+        self.receiver = receiver
+        self.platform = platform_for(folder, receiver)
+        self.second = Second(self.platform)
+        self.killed = 0
+
+    async def kill_now_and_then(self, names: list[str], *, every_s: float, seed: int = 1) -> None:
+        """SIGKILL one service after the other, at random, for ever; all of them come back."""
+        dice = random.Random(seed)
+        while True:
+            await asyncio.sleep(every_s)
+            name = dice.choice(names)
+            if name == "second":
+                self.second.kill()
+                self.second.start()
+            else:
+                with contextlib.suppress(StopIteration, psutil.NoSuchProcess):
+                    self.platform.child(COMMANDS[name]).kill()
+            self.killed += 1
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with receiving() as receiver:
+        stage = Stage(tmp_path, receiver)
+        stage.platform.start()
+        stage.second.start()
+        try:
+            yield stage
+        finally:
+            stage.second.kill()
+            assert stage.platform.stop() == 0
+
+
+def assert_balance(books: Books, *, transitions: int, kills: int) -> None:
+    print(books.line(), f"kills {kills}")
+    assert books.stored.total() == transitions
+    assert books.lost == []
+    assert books.doubled == []
+    assert books.disordered == []
+    assert books.repeats <= books.unknown + IN_FLIGHT_AT_MOST * kills
+
+
+async def storm(stage: Stage, *, sources: int, times: int, pause_s: float, every_s: float, seed: int) -> None:
+    stage.receiver.behaviour = Behaviour(fails=0.3, dice=random.Random(seed))
+    names = ["alerting", "second", "alerting", "second", "api", "collector"]
+    killing = asyncio.create_task(stage.kill_now_and_then(names, every_s=every_s, seed=seed))
+    transitions = await swing(stage.platform, sources=sources, times=times, pause_s=pause_s)
+    killing.cancel()
+    books = await settled(stage.platform, stage.receiver, transitions=transitions, within_s=90)
+    assert_balance(books, transitions=transitions, kills=stage.killed)
+
+
+async def test_a_receiver_that_fails_while_services_are_killed(stage: Stage) -> None:
+    await storm(stage, sources=30, times=3, pause_s=1.5, every_s=3.0, seed=3)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_1000_transitions_with_a_receiver_that_fails(stage: Stage, seed: int) -> None:
+    await storm(stage, sources=100, times=5, pause_s=6.0, every_s=5.0, seed=seed)
+
+
+async def away(stage: Stage, *, sources: int, times: int, pause_s: float) -> None:
+    stage.receiver.server.away()
+    transitions = await swing(stage.platform, sources=sources, times=times, pause_s=pause_s)
+    stage.receiver.server.start()
+    books = await settled(stage.platform, stage.receiver, transitions=transitions, within_s=60)
+    assert_balance(books, transitions=transitions, kills=0)
+    assert books.messages < transitions / 4, "a digest after an outage"
+
+
+async def test_a_receiver_that_was_away_has_everything_within_a_minute(stage: Stage) -> None:
+    await away(stage, sources=20, times=2, pause_s=1.0)
+
+
+@pytest.mark.long
+async def test_a_receiver_that_was_away_for_long(stage: Stage) -> None:
+    await away(stage, sources=100, times=5, pause_s=12.0)
+
+
+async def without_postgres(stage: Stage, *, seconds: float) -> None:
+    publishing = asyncio.create_task(swing(stage.platform, sources=20, times=3, pause_s=seconds / 4))
+    await asyncio.sleep(seconds / 4)
+    await freeze("postgres", seconds).strike(stage.platform)
+    transitions = await publishing
+    books = await settled(stage.platform, stage.receiver, transitions=transitions, within_s=60)
+    assert_balance(books, transitions=transitions, kills=0)
+
+
+async def test_postgres_is_away_for_a_while(stage: Stage) -> None:
+    await without_postgres(stage, seconds=4.0)
+
+
+@pytest.mark.long
+async def test_postgres_is_away_for_a_minute(stage: Stage) -> None:
+    await without_postgres(stage, seconds=60.0)
+
+
+async def test_a_replica_that_was_stopped_sends_nothing_anew_when_it_wakes(stage: Stage) -> None:
+    await swing(stage.platform, sources=5, times=1, pause_s=0.2, name="before")
+    holder = stage.platform.child(COMMANDS["alerting"])  # it started first, so it holds everything
+    transitions = 10
+    holder.send_signal(signal.SIGSTOP)
+    try:
+        transitions += await swing(stage.platform, sources=10, times=1, pause_s=1.0, name="during")
+        books = await settled(stage.platform, stage.receiver, transitions=transitions, within_s=40)
+    finally:
+        holder.send_signal(signal.SIGCONT)
+    assert books.lost == []
+    transitions += await swing(stage.platform, sources=10, times=1, pause_s=0.2, name="after")
+    books = await settled(stage.platform, stage.receiver, transitions=transitions, within_s=40)
+    assert_balance(books, transitions=transitions, kills=1)
