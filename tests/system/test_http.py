@@ -12,6 +12,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.system.platform import Platform, Source, await_that
 
@@ -26,7 +27,7 @@ def test_nothing_contradicts_the_openapi_document(platform: Platform) -> None:
         @settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
         def allowed(case: Any) -> None:
-            case.call_and_validate(base_url=base)
+            case.call_and_validate(base_url=base, excluded_checks=_not_for(case.operation.label))
 
         @settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
@@ -38,6 +39,11 @@ def test_nothing_contradicts_the_openapi_document(platform: Platform) -> None:
             not_allowed()
         tried.add(operation.label)
     assert len(tried) >= 16
+
+
+def _not_for(label: str) -> list[Any]:
+    # whether a pattern is one, or an end lies ahead, is beyond what a schema can say
+    return [positive_data_acceptance] if label.endswith(("/silences", "/silences/preview")) else []
 
 
 def raw(

@@ -18,7 +18,7 @@ TIMED_OUT = Outcome(Verdict.FAILED, None, "no answer", maybe=True)
 REJECTED = Outcome(Verdict.REJECTED, 404, "HTTP 404")
 
 
-def event(alert: str, transition: str = "fired", **more: object) -> AlertTransition:
+def event(alert: str, transition: str = "fired", /, **more: object) -> AlertTransition:
     """Return a transition of an alert named `<source>` or `<source>/<rule>`."""
     source, _, rule = alert.partition("/")
     resolved = transition == "resolved"
