@@ -10,8 +10,9 @@ from typing import Protocol
 from atalaia.errors import Transient
 from services.alerting.domain.alert import Alert, Change, Key
 from services.alerting.domain.channels_file import Channel
-from services.alerting.domain.delivery import Desk, Outcome, Settlement
+from services.alerting.domain.delivery import Desk, Settlement
 from services.alerting.domain.messages import Message, Notice
+from services.alerting.domain.outcomes import Outcome
 from services.alerting.domain.silences import Silence
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,6 @@ import pytest
 
 from tests.system.deliveries import Books, Second, platform_for, settled, swing
 from tests.system.receiver import Behaviour, Receiver, receiving
-from tests.system.storm.faults import COMMANDS, freeze
 
 IN_FLIGHT_AT_MOST = 8
 
@@ -39,7 +37,7 @@ class Stage:
                 self.second.start()
             else:
                 with contextlib.suppress(StopIteration, psutil.NoSuchProcess):
-                    self.platform.child(COMMANDS[name]).kill()
+                    self.platform.child(f"services.{name}").kill()
             self.killed += 1
 
 
@@ -106,7 +104,13 @@ async def test_a_receiver_that_was_away_for_long(stage: Stage) -> None:
 async def without_postgres(stage: Stage, *, seconds: float) -> None:
     publishing = asyncio.create_task(swing(stage.platform, sources=20, times=3, pause_s=seconds / 4))
     await asyncio.sleep(seconds / 4)
-    await freeze("postgres", seconds).strike(stage.platform)
+    server = stage.platform.child("postgres")
+    family = [server, *server.children(recursive=True)]
+    for process in family:
+        process.suspend()
+    await asyncio.sleep(seconds)
+    for process in family:
+        process.resume()
     transitions = await publishing
     books = await settled(stage.platform, stage.receiver, transitions=transitions, within_s=60)
     assert_balance(books, transitions=transitions, kills=0)
@@ -123,14 +127,14 @@ async def test_postgres_is_away_for_a_minute(stage: Stage) -> None:
 
 async def test_a_replica_that_was_stopped_sends_nothing_anew_when_it_wakes(stage: Stage) -> None:
     await swing(stage.platform, sources=5, times=1, pause_s=0.2, name="before")
-    holder = stage.platform.child(COMMANDS["alerting"])  # it started first, so it holds everything
+    holder = stage.platform.child("services.alerting")  # it started first, so it holds everything
     transitions = 10
-    holder.send_signal(signal.SIGSTOP)
+    holder.suspend()
     try:
         transitions += await swing(stage.platform, sources=10, times=1, pause_s=1.0, name="during")
         books = await settled(stage.platform, stage.receiver, transitions=transitions, within_s=40)
     finally:
-        holder.send_signal(signal.SIGCONT)
+        holder.resume()
     assert books.lost == []
     transitions += await swing(stage.platform, sources=10, times=1, pause_s=0.2, name="after")
     books = await settled(stage.platform, stage.receiver, transitions=transitions, within_s=40)

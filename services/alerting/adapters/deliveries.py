@@ -14,8 +14,9 @@ import asyncpg
 
 from atalaia.database import Pool
 from atalaia.events.alerts import AlertTransition
-from services.alerting.domain.delivery import Desk, Settlement, Verdict
+from services.alerting.domain.delivery import Desk, Settlement
 from services.alerting.domain.messages import Message, Notice, Told
+from services.alerting.domain.outcomes import Verdict
 from services.alerting.ports import HeldChannel, LeaseLost
 
 LEASE_S = 10

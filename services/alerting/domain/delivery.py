@@ -12,85 +12,21 @@ that waits. After a success all the rest leaves, in digests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-from atalaia.events.alerts import AlertTransition, Transition
 from atalaia.resilience.backoff import delay_s
-from services.alerting.domain.messages import (
-    CONTEXT_AT_MOST,
-    ITEMS_AT_MOST,
-    Held,
-    Item,
-    Kind,
-    Message,
-    Notice,
-    Told,
-    cause,
-    fold,
-    key_of,
-    reminder_key,
-)
+from services.alerting.domain.groups import Group, Hidden, Part, compose, portions
+from services.alerting.domain.messages import Item, Kind, Message, Notice, Told, cause
+from services.alerting.domain.outcomes import Outcome, Verdict
 
 MOST_AT_ONCE = 8
 FAILURES_TO_OPEN = 5
 PROBE_EVERY = timedelta(seconds=15)
-GIVE_UP_AFTER = timedelta(hours=24)
 RETRY_FIRST_S, RETRY_MOST_S = 1.0, 30.0
 RETRY_AFTER_MOST_S = 3600.0
-REMIND_MOST_S = 24 * 3600.0
 REMINDERS_LOOKED_AT_EVERY = timedelta(seconds=1)
-Hidden = Callable[[AlertTransition], bool]
-
-
-class Verdict(StrEnum):
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    REJECTED = "rejected"  # trying again cannot help
-    EXPIRED = "expired"  # tried for 24 h
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one try came to. `maybe`: it failed, but may have been received all the same."""
-
-    verdict: Verdict
-    http_status: int | None = None
-    detail: str = ""
-    maybe: bool = False
-    retry_after_s: float | None = None
-
-
-@dataclass(slots=True)
-class Group:
-    """One delivery group. `sealed` may have been received: it is repeated as it is, before anything else."""
-
-    key: str
-    interval_s: float
-    remind_s: float | None
-    told: dict[str, Told] = field(default_factory=dict)
-    waiting: dict[str, list[Notice]] = field(default_factory=dict)
-    sent_at: datetime | None = None
-    reminders: int = 0
-    tries: int = 0
-    retry_at: datetime | None = None
-    sealed: Message | None = None
-    open_key: str | None = None
-    flying: bool = False
-
-    @property
-    def idle(self) -> bool:
-        return not (self.waiting or self.sealed or self.flying)
-
-    @property
-    def remind_at(self) -> datetime | None:
-        if self.remind_s is None or self.sent_at is None or not self.told:
-            return None
-        if self.tries:
-            return self.retry_at
-        return self.sent_at + timedelta(seconds=min(REMIND_MOST_S, self.remind_s * 2.0**self.reminders))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +42,6 @@ class Settlement:
     told: tuple[Told, ...]
     forgotten: tuple[str, ...]
     groups: tuple[Group, ...]
-
-
-Part = tuple[Group, list[Item]]
 
 
 class Desk:
@@ -262,14 +195,10 @@ class Desk:
             group = next((one for one in groups if alert_id in one.waiting or alert_id in one.told), None)
             if group is None:
                 continue
-            rest = [one for one in group.waiting.pop(alert_id, []) if one.id not in item.notices]
-            if rest:
-                group.waiting[alert_id] = rest
+            group.settled(item, delivered=delivered)
             if item.resolved:
-                group.told.pop(alert_id, None)
                 forgotten.append(alert_id)
             elif delivered:
-                group.told[alert_id] = _told(item, group.told.get(alert_id))
                 told.append(group.told[alert_id])
         for group in groups:
             if delivered:
@@ -294,19 +223,19 @@ class Desk:
         ]
         parts.sort(key=lambda part: part[1][0].notices)  # as they began to wait
         if merged:
-            yield from map(self._message, _portions(parts))
+            yield from (compose(self.channel, portion) for portion in portions(parts))
             return
         causes: dict[tuple[str, str, str], list[Part]] = {}
         for group, items in parts:
             one = cause(items)
             if one is not None:
                 causes.setdefault(one, []).append((group, items))
-            elif self._reached(self._leave_at(group, items, now), now):
-                yield self._message([(group, items)])
+            elif self._reached(group.leave_at(items, now), now):
+                yield compose(self.channel, [(group, items)])
         # what hangs on one source is said at once, when the last of it may be said
         for of_cause in causes.values():
-            if self._reached(max(self._leave_at(*part, now) for part in of_cause), now):
-                yield self._message(of_cause)
+            if self._reached(max(group.leave_at(items, now) for group, items in of_cause), now):
+                yield compose(self.channel, of_cause)
 
     def _ready(self) -> list[Group]:
         groups = (self._groups.get(key) for key in list(self._busy))
@@ -319,95 +248,18 @@ class Desk:
         return False
 
     def _items(self, group: Group, now: datetime, hidden: Hidden, merged: bool) -> list[Item]:
-        items = []
-        for alert_id, waiting in list(group.waiting.items()):
-            together = merged or group.tries > 0
-            said = fold(
-                waiting,
-                told=alert_id in group.told,
-                together=together,
-                hidden=hidden(waiting[-1].event),
-            )
-            if said is Held.OVER:
-                self.dropped += group.waiting.pop(alert_id)
-            elif isinstance(said, Item):
-                items.append(said)
+        items, dropped = group.items(now, hidden, together=merged)
+        self.dropped += dropped
         if group.idle:
             self._busy.discard(group.key)
-        items.sort(key=lambda item: item.notices)  # as they began to wait
-        if group.tries:  # what has been tried for too long ends by itself, apart from the rest
-            old = [one for one in items if too_old(group.waiting[one.event.alert_id][0].queued_at, now)]
-            return (old or items)[:ITEMS_AT_MOST]
-        return items[:ITEMS_AT_MOST]
-
-    def _leave_at(self, group: Group, items: list[Item], now: datetime) -> datetime:
-        if group.tries:
-            return group.retry_at or now
-        if not group.told or group.sent_at is None or any(item.resolved for item in items):
-            return now
-        return group.sent_at + timedelta(seconds=group.interval_s)
-
-    def _message(self, parts: list[Part]) -> Message:
-        items = tuple(item for _, some in parts for item in some)
-        since = min(group.waiting[item.event.alert_id][0].queued_at for group, some in parts for item in some)
-        context: list[AlertTransition] = []
-        if len(parts) == 1:
-            listed = {item.event.alert_id for item in items}
-            context = [told.event for key, told in parts[0][0].told.items() if key not in listed]
-        return Message(
-            key_of(self.channel, items),
-            self.channel,
-            Kind.GROUP if len(parts) == 1 else Kind.DIGEST,
-            tuple(group.key for group, _ in parts),
-            items,
-            tuple(context[:CONTEXT_AT_MOST]),
-            max(0, len(context) - CONTEXT_AT_MOST),
-            since,
-        )
+        return items
 
     def _reminders(self, now: datetime, hidden: Hidden) -> Iterator[Message]:
-        if self._reminders_at is not None and self._reminders_at <= now < (
-            self._reminders_at + REMINDERS_LOOKED_AT_EVERY
-        ):
+        last = self._reminders_at
+        if last is not None and last <= now < last + REMINDERS_LOOKED_AT_EVERY:
             return
         self._reminders_at = now
         for group in self._groups.values():
-            due_at = group.remind_at
-            if due_at is None or due_at > now or group.flying or group.sealed or group.sent_at is None:
-                continue
-            items = tuple(
-                Item(told.event, told.sequence)
-                for alert_id, told in group.told.items()
-                if not told.acknowledged and alert_id not in group.waiting and not hidden(told.event)
-            )[:ITEMS_AT_MOST]
-            if items:
-                key = reminder_key(self.channel, items, group.reminders, group.sent_at)
-                yield Message(key, self.channel, Kind.REMINDER, (group.key,), items, (), 0, now)
-
-
-def too_old(since: datetime, now: datetime) -> bool:
-    """Return whether what began to wait then is given up."""
-    return now - since >= GIVE_UP_AFTER
-
-
-def _told(item: Item, before: Told | None) -> Told:
-    acknowledged = before is not None and before.acknowledged
-    if before is not None and item.event.severity.rank > before.event.severity.rank:
-        acknowledged = False  # worse than what somebody took on
-    if Transition.ACKNOWLEDGED in item.transitions:
-        acknowledged = True
-    return Told(item.event, item.sequence, acknowledged)
-
-
-def _portions(parts: list[Part]) -> Iterator[list[Part]]:
-    """Split what is to be said into messages of a size that receivers take."""
-    portion: list[Part] = []
-    size = 0
-    for part in parts:
-        if portion and size + len(part[1]) > ITEMS_AT_MOST:
-            yield portion
-            portion, size = [], 0
-        portion.append(part)
-        size += len(part[1])
-    if portion:
-        yield portion
+            message = group.reminder(self.channel, now, hidden)
+            if message is not None:
+                yield message

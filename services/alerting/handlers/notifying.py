@@ -15,8 +15,10 @@ from atalaia.events.alerts import AlertTransition, Severity, Transition
 from atalaia.resilience.retry import until_done
 from atalaia.service import Instruments
 from services.alerting.domain.channels_file import Channel, Notifications
-from services.alerting.domain.delivery import Desk, Outcome, Verdict, too_old
+from services.alerting.domain.delivery import Desk
+from services.alerting.domain.groups import too_old
 from services.alerting.domain.messages import Item, Kind, Message, key_of
+from services.alerting.domain.outcomes import Outcome, Verdict
 from services.alerting.domain.routes import group_key
 from services.alerting.domain.silences import Silence, hidden, next_end
 from services.alerting.ports import Deliveries, LeaseLost, Sender, Silences

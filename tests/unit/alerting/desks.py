@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from atalaia.events.alerts import AlertTransition, Severity, Transition
-from services.alerting.domain.delivery import Desk, Outcome, Verdict
+from services.alerting.domain.delivery import Desk
 from services.alerting.domain.messages import Message, Notice
+from services.alerting.domain.outcomes import Outcome, Verdict
 from services.alerting.domain.routes import group_key
 
 T0 = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

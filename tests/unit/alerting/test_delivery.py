@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from atalaia.events.alerts import Severity
-from services.alerting.domain.delivery import PROBE_EVERY, Outcome, Verdict
+from services.alerting.domain.delivery import PROBE_EVERY
 from services.alerting.domain.messages import Message
+from services.alerting.domain.outcomes import Outcome, Verdict
 from tests.unit.alerting.desks import DELIVERED, REFUSED, REJECTED, T0, TIMED_OUT, Scene
 
 

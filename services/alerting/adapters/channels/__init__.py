@@ -6,8 +6,8 @@ from services.alerting.adapters.channels.mail import send_mail
 from services.alerting.adapters.channels.others import AppriseSender
 from services.alerting.adapters.channels.web import Web
 from services.alerting.domain.channels_file import Channel
-from services.alerting.domain.delivery import Outcome
 from services.alerting.domain.messages import Message
+from services.alerting.domain.outcomes import Outcome
 from services.alerting.domain.payload import slack_body, webhook_body
 from services.alerting.domain.targets import AppriseTarget, MailTarget, SlackTarget, WebhookTarget
 

@@ -9,8 +9,8 @@ from email.utils import formatdate
 
 import aiosmtplib
 
-from services.alerting.domain.delivery import Outcome, Verdict
 from services.alerting.domain.messages import Message
+from services.alerting.domain.outcomes import Outcome, Verdict
 from services.alerting.domain.payload import text, title
 from services.alerting.domain.targets import MailTarget
 

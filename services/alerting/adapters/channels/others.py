@@ -6,8 +6,8 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
-from services.alerting.domain.delivery import Outcome, Verdict
 from services.alerting.domain.messages import Message
+from services.alerting.domain.outcomes import Outcome, Verdict
 from services.alerting.domain.payload import text, title
 
 THREADS = 4

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 
 from atalaia import __version__
-from services.alerting.domain.delivery import Outcome, Verdict
+from services.alerting.domain.outcomes import Outcome, Verdict
 from services.alerting.domain.payload import signature
 
 CONNECT_WITHIN_S = 5.0

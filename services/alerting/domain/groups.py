@@ -1,0 +1,163 @@
+"""Delivery groups: what waits together, when it may leave, and the message it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from atalaia.events.alerts import AlertTransition, Transition
+from services.alerting.domain.messages import (
+    CONTEXT_AT_MOST,
+    ITEMS_AT_MOST,
+    Held,
+    Item,
+    Kind,
+    Message,
+    Notice,
+    Told,
+    fold,
+    key_of,
+    reminder_key,
+)
+
+GIVE_UP_AFTER = timedelta(hours=24)
+REMIND_MOST_S = 24 * 3600.0
+Hidden = Callable[[AlertTransition], bool]
+
+
+@dataclass(slots=True)
+class Group:
+    """One delivery group. `sealed` may have been received: it is repeated as it is, before anything else."""
+
+    key: str
+    interval_s: float
+    remind_s: float | None
+    told: dict[str, Told] = field(default_factory=dict)
+    waiting: dict[str, list[Notice]] = field(default_factory=dict)
+    sent_at: datetime | None = None
+    reminders: int = 0
+    tries: int = 0
+    retry_at: datetime | None = None
+    sealed: Message | None = None
+    open_key: str | None = None
+    flying: bool = False
+
+    @property
+    def idle(self) -> bool:
+        return not (self.waiting or self.sealed or self.flying)
+
+    def items(self, now: datetime, hidden: Hidden, *, together: bool) -> tuple[list[Item], list[Notice]]:
+        """Return (what may be said, in the order it began to wait; what will never be and no longer waits)."""
+        items, dropped = [], []
+        for alert_id, waiting in list(self.waiting.items()):
+            said = fold(
+                waiting,
+                told=alert_id in self.told,
+                together=together or self.tries > 0,
+                hidden=hidden(waiting[-1].event),
+            )
+            if said is Held.OVER:
+                dropped += self.waiting.pop(alert_id)
+            elif isinstance(said, Item):
+                items.append(said)
+        items.sort(key=lambda item: item.notices)
+        if self.tries:  # what has been tried for too long ends by itself, apart from the rest
+            old = [one for one in items if too_old(self.since(one), now)]
+            items = old or items
+        return items[:ITEMS_AT_MOST], dropped
+
+    def since(self, item: Item) -> datetime:
+        """Return when the first of an alert's transitions began to wait."""
+        return self.waiting[item.event.alert_id][0].queued_at
+
+    def leave_at(self, items: list[Item], now: datetime) -> datetime:
+        """Return when these may leave: first and resolving ones now, others after the interval."""
+        if self.tries:
+            return self.retry_at or now
+        if not self.told or self.sent_at is None or any(item.resolved for item in items):
+            return now
+        return self.sent_at + timedelta(seconds=self.interval_s)
+
+    def settled(self, item: Item, *, delivered: bool) -> None:
+        """Take an alert's transitions as said, or as never to be said."""
+        alert_id = item.event.alert_id
+        rest = [one for one in self.waiting.pop(alert_id, []) if one.id not in item.notices]
+        if rest:
+            self.waiting[alert_id] = rest
+        if item.resolved:
+            self.told.pop(alert_id, None)
+        elif delivered:
+            self.told[alert_id] = _told(item, self.told.get(alert_id))
+
+    def reminder(self, channel: str, now: datetime, hidden: Hidden) -> Message | None:
+        """Return a reminder of what still fires, where one is due."""
+        due_at = self._remind_at()
+        if due_at is None or due_at > now or self.flying or self.sealed or self.sent_at is None:
+            return None
+        items = tuple(
+            Item(told.event, told.sequence)
+            for alert_id, told in self.told.items()
+            if not told.acknowledged and alert_id not in self.waiting and not hidden(told.event)
+        )[:ITEMS_AT_MOST]
+        if not items:
+            return None
+        key = reminder_key(channel, items, self.reminders, self.sent_at)
+        return Message(key, channel, Kind.REMINDER, (self.key,), items, (), 0, now)
+
+    def _remind_at(self) -> datetime | None:
+        if self.remind_s is None or self.sent_at is None or not self.told:
+            return None
+        if self.tries:
+            return self.retry_at
+        return self.sent_at + timedelta(seconds=min(REMIND_MOST_S, self.remind_s * 2.0**self.reminders))
+
+
+Part = tuple[Group, list[Item]]
+
+
+def compose(channel: str, parts: list[Part]) -> Message:
+    """Return one message of what some groups have to say."""
+    items = tuple(item for _, some in parts for item in some)
+    context: list[AlertTransition] = []
+    if len(parts) == 1:
+        listed = {item.event.alert_id for item in items}
+        context = [told.event for alert_id, told in parts[0][0].told.items() if alert_id not in listed]
+    return Message(
+        key_of(channel, items),
+        channel,
+        Kind.GROUP if len(parts) == 1 else Kind.DIGEST,
+        tuple(group.key for group, _ in parts),
+        items,
+        tuple(context[:CONTEXT_AT_MOST]),
+        max(0, len(context) - CONTEXT_AT_MOST),
+        min(group.since(item) for group, some in parts for item in some),
+    )
+
+
+def portions(parts: list[Part]) -> Iterator[list[Part]]:
+    """Split what is to be said into messages of a size that receivers take."""
+    portion: list[Part] = []
+    size = 0
+    for part in parts:
+        if portion and size + len(part[1]) > ITEMS_AT_MOST:
+            yield portion
+            portion, size = [], 0
+        portion.append(part)
+        size += len(part[1])
+    if portion:
+        yield portion
+
+
+def too_old(since: datetime, now: datetime) -> bool:
+    """Return whether what began to wait then is given up."""
+    return now - since >= GIVE_UP_AFTER
+
+
+def _told(item: Item, before: Told | None) -> Told:
+    acknowledged = before is not None and before.acknowledged
+    if before is not None and item.event.severity.rank > before.event.severity.rank:
+        acknowledged = False  # worse than what somebody took on
+    if Transition.ACKNOWLEDGED in item.transitions:
+        acknowledged = True
+    return Told(item.event, item.sequence, acknowledged)
