@@ -48,7 +48,7 @@ class Group:
         return not (self.waiting or self.sealed or self.flying)
 
     def items(self, now: datetime, hidden: Hidden, *, together: bool) -> tuple[list[Item], list[Notice]]:
-        """Return (what may be said, in the order it began to wait; what will never be and no longer waits)."""
+        """Return (what may be said, as it began to wait; what will never be, and no longer waits)."""
         items, dropped = [], []
         for alert_id, waiting in list(self.waiting.items()):
             said = fold(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -101,5 +102,5 @@ def _connecting(error: Exception) -> str:
         return "TLS failed"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "the host's name is not known"
-    reason = getattr(getattr(error, "os_error", None), "strerror", None)
-    return f"cannot connect ({reason or type(error).__name__})"
+    number = getattr(error, "errno", None)  # its text says where to, too
+    return f"cannot connect ({os.strerror(number) if number else type(error).__name__})"
