@@ -1,0 +1,163 @@
+"""Whatever happens to alerts, channel and replicas: everything is told, once, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from atalaia.events.alerts import AlertTransition
+from services.alerting.domain.delivery import Desk, Settlement
+from services.alerting.domain.messages import Message, Notice, Told
+from services.alerting.domain.outcomes import Outcome
+from tests.unit.alerting.desks import DELIVERED, REFUSED, TIMED_OUT, Scene
+
+ALERTS = ("a/cpu", "a/disk", "b/cpu", "b/disk", "c/cpu")
+
+
+@dataclass
+class Stored:
+    """What Postgres would hold of one channel."""
+
+    notices: dict[int, Notice] = field(default_factory=dict)
+    told: dict[str, tuple[str, Told]] = field(default_factory=dict)
+    sent: dict[str, tuple[datetime | None, int]] = field(default_factory=dict)
+    under_way: dict[str, tuple[Message, int, datetime, bool]] = field(default_factory=dict)
+    failures: int = 0
+    not_before: datetime | None = None
+
+    def begin(self, message: Message, *, tries: int, superseded: list[str], now: datetime) -> None:
+        self.under_way[message.key] = (message, tries, now, True)
+        for key in superseded:
+            self.under_way.pop(key, None)
+
+    def settle(self, settled: Settlement, desk: Desk) -> None:
+        message = settled.message
+        self.failures, self.not_before = desk.failures, desk.not_before
+        if not settled.over:
+            assert settled.retry_at is not None
+            entry = (message, settled.attempt, settled.retry_at, settled.sealed)
+            self.under_way[message.key] = entry
+            return
+        self.under_way.pop(message.key, None)
+        for item in message.items:
+            for notice in item.notices:
+                self.notices.pop(notice, None)
+        for told in settled.told:
+            group = next(one.key for one in settled.groups if told.event.alert_id in one.told)
+            self.told[told.event.alert_id] = (group, told)
+        for alert_id in settled.forgotten:
+            self.told.pop(alert_id, None)
+        for one in settled.groups:
+            self.sent[one.key] = (one.sent_at, one.reminders)
+
+    def desk(self) -> Desk:
+        """Return what another replica would make of it."""
+        desk = Desk("ops", failures=self.failures, not_before=self.not_before)
+        for key, told in self.told.values():
+            group = desk.group(key, 30.0, None)
+            group.told[told.event.alert_id] = told
+            group.sent_at, group.reminders = self.sent.get(key, (None, 0))
+        desk.take(sorted(self.notices.values(), key=lambda notice: notice.id))
+        for message, tries, retry_at, sealed in self.under_way.values():
+            desk.reopen(message, tries=tries, retry_at=retry_at, sealed=sealed)
+        return desk
+
+
+class World:
+    """Alerts, a channel that may receive without saying so, and replicas that die at any point."""
+
+    def __init__(self) -> None:
+        self.scene = Scene()
+        self.stored = Stored()
+        self.desk = self.stored.desk()
+        self.firing: dict[str, str] = {}
+        self.expected: dict[str, list[str]] = {}
+        self.keys: set[str] = set()
+        self.told: dict[str, list[str]] = {}
+        self._number = 0
+
+    def happens(self, place: str, what: str) -> None:
+        if place not in self.firing:
+            self._number += 1
+            self.firing[place] = f"{place.replace('/', f'-{self._number}/', 1)}"
+            what = "fired"
+        elif what == "fired":
+            what = "severity_changed"
+        alert = self.firing[place]
+        self.expected.setdefault(alert, [])
+        if what in ("fired", "resolved"):
+            self.expected[alert].append(what)
+        notice = self.scene.notice(alert, what)
+        self.stored.notices[notice.id] = notice
+        self.desk.take([notice])
+        if what == "resolved":
+            del self.firing[place]
+
+    def send(self, outcomes: Callable[[], tuple[Outcome, bool]], *, dies: bool = False) -> None:
+        """Send what is due. An outcome comes with whether the receiver acted; `dies` before it is stored."""
+        now = self.scene.now
+        for message in self.desk.due(now, _nothing_hidden):
+            outcome, received = outcomes()
+            tries = self.desk.attempt(message) - 1
+            self.stored.begin(message, tries=tries, superseded=self.desk.superseded(message), now=now)
+            self.desk.began(message)
+            if received:
+                self._acts_on(message)
+            if dies:
+                continue
+            self.stored.settle(self.desk.settle(message, outcome, now, dice=0.5), self.desk)
+            self.desk.landed(message)
+        for notice in self.desk.dropped:
+            del self.stored.notices[notice.id]
+        self.desk.dropped = []
+        if dies:
+            self.desk = self.stored.desk()
+
+    def _acts_on(self, message: Message) -> None:
+        if message.key in self.keys:
+            return
+        self.keys.add(message.key)
+        for item in message.items:
+            told = self.told.setdefault(item.event.alert_id, [])
+            told += [name for name in item.transitions if name in ("fired", "resolved")]
+
+
+def _nothing_hidden(event: AlertTransition) -> bool:
+    return False
+
+
+OUTCOMES = st.sampled_from(
+    [(DELIVERED, True), (REFUSED, False), (TIMED_OUT, False), (TIMED_OUT, True), (DELIVERED, True)]
+)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(ALERTS), st.sampled_from(["fired", "resolved", "went_stale"])),
+        st.tuples(st.just("waits"), st.sampled_from([0.5, 3.0, 20.0])),
+        st.tuples(st.just("sends"), OUTCOMES),
+        st.tuples(st.just("dies"), OUTCOMES),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(STEPS)
+def test_everything_is_told_once_and_each_end_after_its_beginning(steps: list[tuple[str, object]]) -> None:
+    world = World()
+    for what, how in steps:
+        if what == "waits":
+            world.scene.now_s += float(str(how))
+        elif what in ("sends", "dies"):
+            world.send(lambda how=how: how, dies=what == "dies")  # type: ignore[misc]
+        else:
+            world.happens(what, str(how))
+    for _ in range(40):
+        world.scene.now_s += 31
+        world.send(lambda: (DELIVERED, True))
+    assert world.told == world.expected
+    assert world.stored.notices == {}
+    assert world.stored.under_way == {}
