@@ -197,7 +197,7 @@ def _said(notifications: Notifications) -> Notifications:
 
 async def _tell(lifecycle: Lifecycle, judging: Judging, notifier: Notifier) -> None:
     while True:
-        troubles = (judging.trouble, judging.rules_trouble, notifier.channels_trouble)
+        troubles = (judging.trouble, judging.rules_trouble, notifier.detail)
         lifecycle.detail = "; ".join(filter(None, troubles))
         await asyncio.sleep(0.5)
 

@@ -72,8 +72,8 @@ class Second:
         return self._process.pid
 
 
-async def swing(platform: Platform, *, sources: int, times: int, pause_s: float, name: str = "swing") -> int:
-    """Have every source fire and resolve `times` times; return how many transitions that must be."""
+async def swing(platform: Platform, name: str, *, sources: int, times: int, pause_s: float) -> int:
+    """Have sources `<name>-…` fire and resolve `times` times each; return how many transitions that must be."""
     senders = [Source(f"{name}-{n}", series="swing.value", kind="swing") for n in range(sources)]
     async with platform.nats() as client:
         jetstream = client.jetstream(timeout=5)
@@ -140,16 +140,20 @@ class Books:
         )
 
 
-async def books_of(platform: Platform, receiver: Receiver) -> Books:
-    """Compare what Postgres has with what the receiver acted on, repeats of a key removed."""
+async def books_of(platform: Platform, receiver: Receiver, name: str) -> Books:
+    """Compare what Postgres has of `<name>-…` with what the receiver acted on, repeats of a key removed."""
     books = Books()
     connection = await asyncpg.connect(platform.urls()["DATABASE_URL"])
     try:
-        rows = await connection.fetch("SELECT alert_id, transition FROM alert_transitions")
+        rows = await connection.fetch(
+            "SELECT alert_id, transition FROM alert_transitions JOIN alerts USING (alert_id) "
+            "WHERE starts_with(source, $1)",
+            f"{name}-",
+        )
     finally:
         await connection.close()
     books.stored = Counter((row["alert_id"], row["transition"]) for row in rows)
-    calls = list(receiver.calls)
+    calls = [call for call in list(receiver.calls) if f'"{name}-'.encode() in call.raw]
     books.calls = len(calls)
     books.refused = sum(not call.taken for call in calls)
     books.unknown = sum(call.answered in UNKNOWN for call in calls)
@@ -162,18 +166,22 @@ async def books_of(platform: Platform, receiver: Receiver) -> Books:
             continue
         keys.add(call.key)
         for alert in call.body["alerts"]:
+            if not alert["labels"]["source"].startswith(f"{name}-"):
+                continue
             books.told.setdefault(alert["alertId"], []).extend(alert["transitions"])
             books.folded += alert["transitions"] == ["fired", "resolved"]
     books.messages = len(keys)
     return books
 
 
-async def settled(platform: Platform, receiver: Receiver, *, transitions: int, within_s: float) -> Books:
+async def settled(
+    platform: Platform, receiver: Receiver, name: str, *, transitions: int, within_s: float
+) -> Books:
     """Return the books once everything was told, or as they are when time is up."""
     deadline = asyncio.get_running_loop().time() + within_s
     while True:
         try:
-            books = await books_of(platform, receiver)
+            books = await books_of(platform, receiver, name)
             if books.stored.total() >= transitions and not books.lost:
                 return books
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):

@@ -39,6 +39,7 @@ class Post:
     channel: Channel
     fence: int
     desk: Desk
+    error: str = ""
 
 
 class Notifier:
@@ -71,6 +72,13 @@ class Notifier:
         self._renewed_s = self._silences_s = self._forgot_s = float("-inf")
         self.trouble = ""
         self.channels_trouble = ""
+
+    @property
+    def detail(self) -> str:
+        """Return what an operator should know; nothing while all is well."""
+        away = sorted(name for name, post in self._posts.items() if post.desk.open)
+        said = [f"channel {name} is away: {self._posts[name].error}" for name in away]
+        return "; ".join(filter(None, (self.trouble, self.channels_trouble, *said)))
 
     @property
     def fences(self) -> dict[str, int]:
@@ -219,7 +227,7 @@ class Notifier:
                 outcome = await self._sender.send(post.channel, message)
             at = self._clock.now()
             settled = desk.settle(message, outcome, at, dice=random.random())
-            self._count(post.channel.name, message, outcome)
+            self._note(post, message, outcome)
             held = await until_done(
                 lambda: self._deliveries.settle(
                     settled, post.fence, at, failures=desk.failures, not_before=desk.not_before
@@ -240,7 +248,9 @@ class Notifier:
         if self._posts.get(post.channel.name) is post:
             del self._posts[post.channel.name]
 
-    def _count(self, name: str, message: Message, outcome: Outcome) -> None:
+    def _note(self, post: Post, message: Message, outcome: Outcome) -> None:
+        name = post.channel.name
+        post.error = outcome.detail
         series = f'atalaia.alerting.deliveries{{channel="{name}",outcome="{outcome.verdict}"}}'
         self._instruments.add(series)
         if outcome.verdict is not Verdict.DELIVERED:

@@ -46,6 +46,8 @@ class Web:
             return Outcome(Verdict.FAILED, detail=_connecting(error))
         except TimeoutError:
             return Outcome(Verdict.FAILED, detail=f"no answer within {timeout_s:g} s", maybe=True)
+        except (aiohttp.InvalidURL, UnicodeError):
+            return Outcome(Verdict.FAILED, detail="the URL is none")
         except (aiohttp.ClientError, OSError) as error:
             return Outcome(Verdict.FAILED, detail=f"connection lost ({type(error).__name__})", maybe=True)
 
