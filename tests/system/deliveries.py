@@ -73,7 +73,7 @@ class Second:
 
 
 async def swing(platform: Platform, name: str, *, sources: int, times: int, pause_s: float) -> int:
-    """Have sources `<name>-…` fire and resolve `times` times each; return how many transitions that must be."""
+    """Have sources `<name>-…` fire and resolve `times` times each; return how many transitions that is."""
     senders = [Source(f"{name}-{n}", series="swing.value", kind="swing") for n in range(sources)]
     async with platform.nats() as client:
         jetstream = client.jetstream(timeout=5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -231,6 +232,30 @@ def test_silences_come_in_pages(scene: Scene) -> None:
             break
         cursor = f"&cursor={page['next_cursor']}"
     assert found == made[::-1]
+
+
+def test_the_file_is_read_again_on_sighup_and_a_wrong_one_changes_nothing(scene: Scene) -> None:
+    good = scene.file.read_text()
+    alerting = scene.platform.child("services.alerting")
+
+    def names() -> set[str]:
+        return {one["name"] for one in scene.platform.get("/channels")[1]["channels"]}
+
+    def said() -> str:
+        services = scene.platform.get("/health/detailed")[1]["services"]
+        return next(str(one["detail"]) for one in services if one["service"] == "alerting")
+
+    scene.file.write_text(good.replace("name: broken", "name: other"))
+    alerting.send_signal(signal.SIGHUP)
+    await_that(lambda: "there is no channel 'broken'" in said(), what="the complaint")
+    assert "broken" in names()
+    scene.file.write_text(good.replace("broken", "other"))
+    alerting.send_signal(signal.SIGHUP)
+    await_that(lambda: names() == {"webhook", "email", "signed", "other"}, what="the new channel")
+    await_that(lambda: said() == "", what="no complaint")
+    scene.file.write_text(good)
+    alerting.send_signal(signal.SIGHUP)
+    await_that(lambda: "broken" in names(), what="the old channel")
 
 
 def test_no_secret_is_in_the_output(scene: Scene) -> None:

@@ -54,7 +54,7 @@ class Desk:
         self.next_at: datetime | None = None
         self.dropped: list[Notice] = []
         self._groups: dict[str, Group] = {}
-        self._busy: set[str] = set()
+        self._busy: dict[str, None] = {}  # in the order in which they began to wait
         self._catching_up = failures >= FAILURES_TO_OPEN
         self._tried_at: datetime | None = None
         self._reminders_at: datetime | None = None
@@ -80,14 +80,14 @@ class Desk:
         for notice in notices:
             group = self.group(notice.group, notice.interval_s, notice.remind_s)
             group.waiting.setdefault(notice.alert_id, []).append(notice)
-            self._busy.add(group.key)
+            self._busy.setdefault(group.key)
 
     def reopen(self, message: Message, *, tries: int, retry_at: datetime, sealed: bool) -> None:
         """Take over a message that was under way."""
         for group in self._of(message):
             group.tries, group.retry_at, group.open_key = tries, retry_at, message.key
             group.sealed = message if sealed else None
-            self._busy.add(group.key)
+            self._busy.setdefault(group.key)
 
     def due(self, now: datetime, hidden: Hidden) -> list[Message]:
         """Return what is to leave now; each counts as on its way until it has `landed`."""
@@ -96,13 +96,18 @@ class Desk:
             return []
         self.next_at = None
         merged = self.open or self._catching_up
-        messages = sorted(self._sealed(now, merged), key=lambda message: message.age)
-        messages += sorted(self._composed(now, hidden, merged), key=lambda message: message.age)
-        if not merged:
-            messages += self._reminders(now, hidden)
-        elif not messages and not self._in_flight and not self.open:
+        room = (1 if self.open else MOST_AT_ONCE) - len(self._in_flight)
+        if room <= 0:
+            return []
+        chosen = sorted(self._sealed(now, merged), key=lambda message: message.age)
+        if merged:
+            chosen += self._digests(now, hidden)
+        else:
+            chosen += self._composed(now, hidden, room)
+            chosen += self._reminders(now, hidden)
+        if not chosen and not self._in_flight and not self.open:
             self._catching_up = False
-        chosen = messages[: max(0, (1 if self.open else MOST_AT_ONCE) - len(self._in_flight))]
+        chosen = chosen[:room]
         for message in chosen:
             self._tried_at = now
             self._in_flight.add(message.key)
@@ -152,7 +157,7 @@ class Desk:
         for group in self._of(message):
             group.flying = False
             if group.idle:
-                self._busy.discard(group.key)
+                self._busy.pop(group.key, None)
                 if not group.told:
                     del self._groups[group.key]
 
@@ -174,7 +179,7 @@ class Desk:
             group.tries = attempt
             group.retry_at = now + timedelta(seconds=max(wait_s, asked_s))
             group.sealed = message if outcome.maybe or group.sealed is not None else None
-            self._busy.add(group.key)
+            self._busy.setdefault(group.key)
         self.failures += 1
         waits = [now + timedelta(seconds=asked_s)] if asked_s else []
         if self.open:
@@ -214,28 +219,35 @@ class Desk:
                 found[group.sealed.key] = group.sealed
         return list(found.values())
 
-    def _composed(self, now: datetime, hidden: Hidden, merged: bool) -> Iterator[Message]:
-        """Yield messages of what may leave: a digest after an outage, else one for each group or cause."""
+    def _composed(self, now: datetime, hidden: Hidden, room: int) -> Iterator[Message]:
+        """Yield up to `room` messages, one for each group or cause, and perhaps some of causes beyond."""
+        causes: dict[tuple[str, str, str], list[Part]] = {}
+        for group in self._ready():
+            if group.sealed is not None or not self._reached(group.retry_at, now):
+                continue
+            items = self._items(group, now, hidden, together=False)
+            one = cause(items) if items else None
+            if one is not None:
+                causes.setdefault(one, []).append((group, items))
+            elif items and self._reached(group.leave_at(items, now), now):
+                yield compose(self.channel, [(group, items)])
+                room -= 1
+                if room <= 0:
+                    return
+        # what hangs on one source is said at once, when the last of it may be said
+        for parts in causes.values():
+            if self._reached(max(group.leave_at(items, now) for group, items in parts), now):
+                yield compose(self.channel, parts)
+
+    def _digests(self, now: datetime, hidden: Hidden) -> Iterator[Message]:
+        """Yield digests of everything that waits."""
         parts = [
             (group, items)
             for group in self._ready()
-            if group.sealed is None and (items := self._items(group, now, hidden, merged))
+            if group.sealed is None and (items := self._items(group, now, hidden, together=True))
         ]
         parts.sort(key=lambda part: part[1][0].notices)  # as they began to wait
-        if merged:
-            yield from (compose(self.channel, portion) for portion in portions(parts))
-            return
-        causes: dict[tuple[str, str, str], list[Part]] = {}
-        for group, items in parts:
-            one = cause(items)
-            if one is not None:
-                causes.setdefault(one, []).append((group, items))
-            elif self._reached(group.leave_at(items, now), now):
-                yield compose(self.channel, [(group, items)])
-        # what hangs on one source is said at once, when the last of it may be said
-        for of_cause in causes.values():
-            if self._reached(max(group.leave_at(items, now) for group, items in of_cause), now):
-                yield compose(self.channel, of_cause)
+        yield from (compose(self.channel, portion) for portion in portions(parts))
 
     def _ready(self) -> list[Group]:
         groups = (self._groups.get(key) for key in list(self._busy))
@@ -247,11 +259,11 @@ class Desk:
         self.next_at = min(self.next_at or at, at)
         return False
 
-    def _items(self, group: Group, now: datetime, hidden: Hidden, merged: bool) -> list[Item]:
-        items, dropped = group.items(now, hidden, together=merged)
+    def _items(self, group: Group, now: datetime, hidden: Hidden, *, together: bool) -> list[Item]:
+        items, dropped = group.items(now, hidden, together=together)
         self.dropped += dropped
         if group.idle:
-            self._busy.discard(group.key)
+            self._busy.pop(group.key, None)
         return items
 
     def _reminders(self, now: datetime, hidden: Hidden) -> Iterator[Message]:
