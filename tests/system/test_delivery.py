@@ -262,3 +262,27 @@ def test_no_secret_is_in_the_output(scene: Scene) -> None:
     output = "".join(scene.platform.output)
     assert "secret-token" not in output
     assert "secret-key" not in output
+
+
+async def test_one_variable_is_enough(tmp_path: Path) -> None:
+    with receiving() as receiver, mailbox() as box:
+        platform = Platform(tmp_path, ATALAIA_NOTIFY_URLS=f"{receiver.url},{box.url}")
+        platform.start()
+        try:
+            source = Source("alone")
+            async with platform.nats() as client:
+                for body in source.bodies(*BREACH):
+                    await client.publish(source.subject, body)
+                await client.flush()
+            await_call(receiver, lambda it: it.said("alone") == ["alone firing"], within_s=1.0)
+            await_that(lambda: box.mails, within_s=1.0, what="the mail")
+
+            def channels() -> set[str] | None:
+                (alert,) = platform.get("/alerts?source=alone")[1]["alerts"]
+                entries = platform.get(f"/alerts/{alert['alert_id']}")[1]["timeline"]
+                found = {entry["channel"] for entry in entries if entry["type"] == "delivery"}
+                return found if len(found) == 2 else None
+
+            assert await_that(channels, what="both on the timeline") == {"webhook", "email"}
+        finally:
+            assert platform.stop() == 0

@@ -108,7 +108,15 @@ SELECT count(*) FROM held"""
 _DISCARD = """
 WITH gone AS (DELETE FROM notices WHERE id = ANY ($1::bigint[]) RETURNING channel, alert_id)
 DELETE FROM recipients r USING gone WHERE r.channel = gone.channel AND r.alert_id = gone.alert_id"""
-_FORGET = "DELETE FROM deliveries WHERE body IS NULL AND begun_at < now() - make_interval(days => $1)"
+# beside what is over: what was left for channels that are no longer there
+_FORGET = (
+    "DELETE FROM deliveries WHERE begun_at < now() - make_interval(days => $1)",
+    "DELETE FROM notices WHERE queued_at < now() - make_interval(days => $1)",
+    """DELETE FROM recipients r USING alerts a
+    WHERE a.alert_id = r.alert_id AND a.state = 'resolved'
+      AND a.resolved_at < now() - make_interval(days => $1)
+      AND NOT EXISTS (SELECT FROM notices n WHERE n.alert_id = r.alert_id AND n.channel = r.channel)""",
+)
 
 
 class PostgresDeliveries:
@@ -222,9 +230,10 @@ class PostgresDeliveries:
             await connection.execute(_DISCARD, [notice.id for notice in notices])
 
     async def forget_old(self) -> None:
-        """Drop what is known of deliveries that are over for a month."""
+        """Drop what is a month old."""
         async with self._pool.session() as connection:
-            await connection.execute(_FORGET, KEPT_DAYS)
+            for statement in _FORGET:
+                await connection.execute(statement, KEPT_DAYS)
 
 
 def _notice(row: asyncpg.Record) -> Notice:

@@ -156,10 +156,13 @@ class Desk:
         self._in_flight.discard(message.key)
         for group in self._of(message):
             group.flying = False
-            if group.idle:
-                self._busy.pop(group.key, None)
-                if not group.told:
-                    del self._groups[group.key]
+            self._tidy(group)
+
+    def _tidy(self, group: Group) -> None:
+        if group.idle:
+            self._busy.pop(group.key, None)
+            if not group.told:
+                del self._groups[group.key]
 
     def _of(self, message: Message) -> list[Group]:
         return [self._groups[key] for key in message.groups if key in self._groups]
@@ -249,9 +252,11 @@ class Desk:
         parts.sort(key=lambda part: part[1][0].notices)  # as they began to wait
         yield from (compose(self.channel, portion) for portion in portions(parts))
 
-    def _ready(self) -> list[Group]:
-        groups = (self._groups.get(key) for key in list(self._busy))
-        return [group for group in groups if group is not None and not group.flying]
+    def _ready(self) -> Iterator[Group]:
+        for key in list(self._busy):
+            group = self._groups[key]
+            if not group.flying:
+                yield group
 
     def _reached(self, at: datetime | None, now: datetime) -> bool:
         if at is None or at <= now:
@@ -262,8 +267,7 @@ class Desk:
     def _items(self, group: Group, now: datetime, hidden: Hidden, *, together: bool) -> list[Item]:
         items, dropped = group.items(now, hidden, together=together)
         self.dropped += dropped
-        if group.idle:
-            self._busy.pop(group.key, None)
+        self._tidy(group)
         return items
 
     def _reminders(self, now: datetime, hidden: Hidden) -> Iterator[Message]:
