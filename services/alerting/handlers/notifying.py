@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from atalaia.events.alerts import AlertTransition, Severity, Transition
 from atalaia.resilience.retry import until_done
 from atalaia.service import Instruments
 from services.alerting.domain.channels_file import Channel, Notifications
-from services.alerting.domain.delivery import Desk
+from services.alerting.domain.delivery import RETRY_AFTER_MOST_S, Desk
 from services.alerting.domain.groups import too_old
 from services.alerting.domain.messages import Item, Kind, Message, key_of
 from services.alerting.domain.outcomes import Outcome, Verdict
@@ -69,6 +70,7 @@ class Notifier:
         self._stale_silences = True
         self._declared = False
         self._told_others = True
+        self._began_at, self._began_s = clock.now(), clock.monotonic_s()
         self._renewed_s = self._silences_s = self._forgot_s = float("-inf")
         self.trouble = ""
         self.channels_trouble = ""
@@ -114,12 +116,11 @@ class Notifier:
                         _log_.warning("notifying_waits", error=str(error))
                     self.trouble = str(error)
                     wait_s = RETRY_S
-                try:
-                    await asyncio.wait_for(self._woken.wait(), wait_s)
-                except TimeoutError:
-                    continue
-                finally:
-                    self._woken.clear()
+                # not `wait_for`: Python 3.11's loses a cancellation that comes together with the word
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._woken.wait()
+                self._woken.clear()
 
     async def test(self, name: str) -> tuple[Outcome, float]:
         """Send a test message past everything that waits; return its outcome and how long it took, in s.
@@ -148,16 +149,22 @@ class Notifier:
             self._told_others = True
             if len(self._posts) < len(self._notifications.channels):
                 await self._tell_others()
-        now = self._clock.now()
+        now, wall = self._steady_now(), self._clock.now()
+        waits_s = [LOOK_EVERY_S]
         for post in list(self._posts.values()):
-            for message in post.desk.due(now, lambda event: hidden(self._hides, event, now)):
+            for message in post.desk.due(now, lambda event: hidden(self._hides, event, wall)):
                 sending.create_task(self._deliver(post, message))
             await self._drop(post.desk)
-        moments = [post.desk.next_at for post in self._posts.values()] + [next_end(self._hides, now)]
-        soonest = min((moment for moment in moments if moment is not None), default=None)
-        if soonest is None:
-            return LOOK_EVERY_S
-        return min(LOOK_EVERY_S, max(0.001, (soonest - self._clock.now()).total_seconds()))
+            if post.desk.next_at is not None:
+                waits_s.append((post.desk.next_at - now).total_seconds())
+        changes_at = next_end(self._hides, wall)
+        if changes_at is not None:
+            waits_s.append((changes_at - wall).total_seconds())
+        return max(0.001, min(waits_s))
+
+    def _steady_now(self) -> datetime:
+        """Return the time as it would be had nobody set the clock since the start: waits must not stretch."""
+        return self._began_at + timedelta(seconds=self._clock.monotonic_s() - self._began_s)
 
     async def _keep_leases(self) -> None:
         now_s = self._clock.monotonic_s()
@@ -178,7 +185,8 @@ class Notifier:
             del self._posts[name]
         missing = self._notifications.channels.keys() - self._posts.keys()
         for held in await self._deliveries.acquire(sorted(missing)) if missing else ():
-            desk = Desk(held.name, failures=held.failures, not_before=held.not_before)
+            not_before = None if held.not_before is None else self._soon(held.not_before)
+            desk = Desk(held.name, failures=held.failures, not_before=not_before)
             await self._restore(desk, held.fence)
             self._posts[held.name] = Post(self._notifications.channels[held.name], held.fence, desk)
         self._renewed_s = now_s
@@ -190,7 +198,11 @@ class Notifier:
         under_way = await self._deliveries.restore(desk)
         desk.take((await self._deliveries.take({desk.channel: fence})).get(desk.channel, []))
         for message, tries, retry_at, sealed in under_way:
-            desk.reopen(message, tries=tries, retry_at=retry_at, sealed=sealed)
+            desk.reopen(message, tries=tries, retry_at=self._soon(retry_at), sealed=sealed)
+
+    def _soon(self, at: datetime) -> datetime:
+        # written by a clock that was ahead, it would hold the channel back for as long
+        return min(at, self._steady_now() + timedelta(seconds=RETRY_AFTER_MOST_S))
 
     async def _let_go(self, names: set[str]) -> None:
         if names:
@@ -221,12 +233,12 @@ class Notifier:
                 superseded=desk.superseded(message),
             )
             desk.began(message)
-            if too_old(message.since, self._clock.now()):
+            if too_old(message.since, self._steady_now()):
                 outcome = Outcome(Verdict.EXPIRED, detail="given up after 24 h")
             else:
                 outcome = await self._sender.send(post.channel, message)
             at = self._clock.now()
-            settled = desk.settle(message, outcome, at, dice=random.random())
+            settled = desk.settle(message, outcome, self._steady_now(), dice=random.random())
             self._note(post, message, outcome)
             held = await until_done(
                 lambda: self._deliveries.settle(
