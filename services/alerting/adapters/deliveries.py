@@ -44,15 +44,14 @@ _RELEASE = """
 UPDATE channels c SET holder = NULL, lease_until = NULL
 FROM unnest($1::text[], $2::bigint[]) AS held (name, fence)
 WHERE c.name = held.name AND c.fence = held.fence"""
-_TAKE = """
-WITH taken AS (
-    UPDATE notices n SET taken = held.fence
-    FROM unnest($1::text[], $2::bigint[]) AS held (name, fence), recipients r
-    WHERE n.channel = held.name AND n.taken < held.fence
-      AND r.alert_id = n.alert_id AND r.channel = n.channel
-    RETURNING n.id, n.channel, n.alert_id, n.sequence, n.queued_at, n.event,
-              r.delivery_group, r.interval_s, r.remind_s)
-SELECT * FROM taken ORDER BY id"""
+_COME = """
+SELECT n.id, n.channel, n.alert_id, n.sequence, n.queued_at, n.event,
+       r.delivery_group, r.interval_s, r.remind_s
+FROM unnest($1::text[], $2::bigint[]) AS held (name, fence)
+JOIN notices n ON n.channel = held.name AND n.taken < held.fence
+JOIN recipients r ON r.alert_id = n.alert_id AND r.channel = n.channel
+ORDER BY n.id"""
+_MARK = "UPDATE notices SET taken = greatest(taken, $2) WHERE id = ANY ($1::bigint[])"
 _TOLD = """
 SELECT r.alert_id, r.delivery_group, r.interval_s, r.remind_s, r.told, g.sent_at, g.reminders
 FROM recipients r LEFT JOIN delivery_groups g USING (channel, delivery_group)
@@ -161,14 +160,19 @@ class PostgresDeliveries:
             rows = await connection.fetch(_OPEN, desk.channel)
         return [(Message.read(row["body"]), row["tries"], row["retry_at"], row["sealed"]) for row in rows]
 
-    async def take(self, fences: Mapping[str, int]) -> dict[str, list[Notice]]:
-        """Return what has come for the channels since the last time; at first, everything that waits."""
+    async def come(self, fences: Mapping[str, int]) -> dict[str, list[Notice]]:
+        """Return what waits for the channels and is not marked as taken under these fences."""
         async with self._pool.session() as connection:
-            rows = await connection.fetch(_TAKE, list(fences), list(fences.values()))
+            rows = await connection.fetch(_COME, list(fences), list(fences.values()))
         found: dict[str, list[Notice]] = {}
         for row in rows:
             found.setdefault(row["channel"], []).append(_notice(row))
         return found
+
+    async def mark(self, notices: Iterable[int], fence: int) -> None:
+        """Mark notices as taken: they do not come again under this fence."""
+        async with self._pool.session() as connection:
+            await connection.execute(_MARK, list(notices), fence)
 
     async def begin(self, message: Message, fence: int, *, tries: int, superseded: Sequence[str]) -> None:
         """Record that a message is about to leave: from now on it may have been received.

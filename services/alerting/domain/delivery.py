@@ -85,7 +85,8 @@ class Desk:
     def reopen(self, message: Message, *, tries: int, retry_at: datetime, sealed: bool) -> None:
         """Take over a message that was under way."""
         for group in self._of(message):
-            group.tries, group.retry_at, group.open_key = tries, retry_at, message.key
+            group.tries, group.retry_at = tries, retry_at
+            group.open_keys.add(message.key)
             group.sealed = message if sealed else None
             self._busy.setdefault(group.key)
 
@@ -117,13 +118,17 @@ class Desk:
 
     def superseded(self, message: Message) -> list[str]:
         """Return the keys of messages that this one takes the place of."""
-        keys = {group.open_key for group in self._of(message)} - {None, message.key}
-        return sorted(key for key in keys if key is not None)
+        return sorted({key for group in self._of(message) for key in group.open_keys} - {message.key})
+
+    def begins(self, message: Message) -> None:
+        """It is about to be stored as under way; from now on it may be."""
+        for group in self._of(message):
+            group.open_keys.add(message.key)
 
     def began(self, message: Message) -> None:
-        """It is stored as under way."""
+        """It is stored as under way, and what it supersedes is not."""
         for group in self._of(message):
-            group.open_key = message.key
+            group.open_keys = {message.key}
 
     def attempt(self, message: Message) -> int:
         """Return the number of a message's next try, from 1."""
@@ -212,7 +217,8 @@ class Desk:
             if delivered:
                 group.sent_at = now
                 group.reminders = group.reminders + 1 if message.kind is Kind.REMINDER else 0
-            group.tries, group.retry_at, group.sealed, group.open_key = 0, None, None, None
+            group.tries, group.retry_at, group.sealed = 0, None, None
+            group.open_keys.clear()
         return told, forgotten
 
     def _sealed(self, now: datetime, merged: bool) -> list[Message]:

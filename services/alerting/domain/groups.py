@@ -40,7 +40,7 @@ class Group:
     tries: int = 0
     retry_at: datetime | None = None
     sealed: Message | None = None
-    open_key: str | None = None
+    open_keys: set[str] = field(default_factory=set)
     flying: bool = False
 
     @property

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from atalaia import log as _log
@@ -18,7 +18,7 @@ from atalaia.service import Instruments
 from services.alerting.domain.channels_file import Channel, Notifications
 from services.alerting.domain.delivery import RETRY_AFTER_MOST_S, Desk
 from services.alerting.domain.groups import too_old
-from services.alerting.domain.messages import Item, Kind, Message, key_of
+from services.alerting.domain.messages import Item, Kind, Message, Notice, key_of
 from services.alerting.domain.outcomes import Outcome, Verdict
 from services.alerting.domain.routes import group_key
 from services.alerting.domain.silences import Silence, hidden, next_end
@@ -41,6 +41,13 @@ class Post:
     fence: int
     desk: Desk
     error: str = ""
+    unmarked: set[int] = field(default_factory=set)
+
+    def take(self, notices: Iterable[Notice]) -> None:
+        """Take what has come, once: what is not yet marked as taken comes again."""
+        new = [notice for notice in notices if notice.id not in self.unmarked]
+        self.unmarked.update(notice.id for notice in new)
+        self.desk.take(new)
 
 
 class Notifier:
@@ -142,9 +149,9 @@ class Notifier:
         await self._keep_leases()
         await self._refresh_silences()
         if self._posts:
-            for name, notices in (await self._deliveries.take(self.fences)).items():
+            for name, notices in (await self._deliveries.come(self.fences)).items():
                 if name in self._posts:
-                    self._posts[name].desk.take(notices)
+                    self._posts[name].take(notices)
         if not self._told_others:
             self._told_others = True
             if len(self._posts) < len(self._notifications.channels):
@@ -154,7 +161,7 @@ class Notifier:
         for post in list(self._posts.values()):
             for message in post.desk.due(now, lambda event: hidden(self._hides, event, wall)):
                 sending.create_task(self._deliver(post, message))
-            await self._drop(post.desk)
+            await self._mark(post)
             if post.desk.next_at is not None:
                 waits_s.append((post.desk.next_at - now).total_seconds())
         changes_at = next_end(self._hides, wall)
@@ -187,16 +194,18 @@ class Notifier:
         for held in await self._deliveries.acquire(sorted(missing)) if missing else ():
             not_before = None if held.not_before is None else self._soon(held.not_before)
             desk = Desk(held.name, failures=held.failures, not_before=not_before)
-            await self._restore(desk, held.fence)
-            self._posts[held.name] = Post(self._notifications.channels[held.name], held.fence, desk)
+            post = Post(self._notifications.channels[held.name], held.fence, desk)
+            await self._restore(post)
+            self._posts[held.name] = post
         self._renewed_s = now_s
         if now_s - self._forgot_s > FORGET_EVERY_S:
             await self._deliveries.forget_old()
             self._forgot_s = now_s
 
-    async def _restore(self, desk: Desk, fence: int) -> None:
+    async def _restore(self, post: Post) -> None:
+        desk = post.desk
         under_way = await self._deliveries.restore(desk)
-        desk.take((await self._deliveries.take({desk.channel: fence})).get(desk.channel, []))
+        post.take((await self._deliveries.come({desk.channel: post.fence})).get(desk.channel, []))
         for message, tries, retry_at, sealed in under_way:
             desk.reopen(message, tries=tries, retry_at=self._soon(retry_at), sealed=sealed)
 
@@ -217,20 +226,26 @@ class Notifier:
             self._hides = await self._silences.current()
             self._silences_s = now_s
 
-    async def _drop(self, desk: Desk) -> None:
-        dropped, desk.dropped = desk.dropped, []
-        if dropped:
-            await self._deliveries.discard(dropped)
+    async def _mark(self, post: Post) -> None:
+        """Have what was taken not come again, and what will never be said be gone."""
+        if post.unmarked:
+            await self._deliveries.mark(post.unmarked, post.fence)
+            post.unmarked.clear()
+        if post.desk.dropped:
+            await self._deliveries.discard(post.desk.dropped)
+            post.desk.dropped.clear()
 
     async def _deliver(self, post: Post, message: Message) -> None:
         """Try once, and store what it came to; a channel that was lost meanwhile is another's business."""
         desk = post.desk
+        superseded = desk.superseded(message)
+        desk.begins(message)
         try:
             await self._deliveries.begin(
                 message,
                 post.fence,
                 tries=desk.attempt(message) - 1,
-                superseded=desk.superseded(message),
+                superseded=superseded,
             )
             desk.began(message)
             if too_old(message.since, self._steady_now()):

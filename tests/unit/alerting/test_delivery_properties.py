@@ -103,7 +103,9 @@ class World:
         for message in self.desk.due(now, _nothing_hidden):
             outcome, received = outcomes()
             tries = self.desk.attempt(message) - 1
-            self.stored.begin(message, tries=tries, superseded=self.desk.superseded(message), now=now)
+            superseded = self.desk.superseded(message)
+            self.desk.begins(message)
+            self.stored.begin(message, tries=tries, superseded=superseded, now=now)
             self.desk.began(message)
             if received:
                 self._acts_on(message)

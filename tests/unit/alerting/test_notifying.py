@@ -48,6 +48,7 @@ class MemoryDeliveries:
         self.settled: list[Settlement] = []
         self.away = False
         self.lost = False
+        self.forgets_marks = 0
         self._fence = 0
 
     def _asked(self) -> None:
@@ -75,10 +76,16 @@ class MemoryDeliveries:
         self._asked()
         return []
 
-    async def take(self, fences: Mapping[str, int]) -> dict[str, list[Notice]]:
+    async def come(self, fences: Mapping[str, int]) -> dict[str, list[Notice]]:
         self._asked()
-        coming, self.coming = self.coming, []
-        return {"ops": coming} if coming else {}
+        return {"ops": list(self.coming)} if self.coming else {}
+
+    async def mark(self, notices: Iterable[int], fence: int) -> None:
+        marked = set(notices)
+        if self.forgets_marks:
+            self.forgets_marks -= 1
+            raise Transient("postgres: the connection broke")
+        self.coming = [notice for notice in self.coming if notice.id not in marked]
 
     async def begin(self, message: Message, fence: int, *, tries: int, superseded: Sequence[str]) -> None:
         self._asked()
@@ -202,6 +209,18 @@ async def test_a_replica_that_lost_the_channel_sends_nothing() -> None:
         world.happens("b/errors", "fired")
         async with asyncio.timeout(5):
             while world.notifier is not None and world.notifier.fences:
+                await asyncio.sleep(0.005)
+    assert len(world.sender.sent) == 1
+
+
+async def test_what_comes_again_is_taken_once() -> None:
+    world = World(DELIVERED)
+    world.store.forgets_marks = 3
+    async with world.running():
+        world.happens("a", "fired")
+        await world.until(sent=1)
+        async with asyncio.timeout(5):
+            while world.store.coming:
                 await asyncio.sleep(0.005)
     assert len(world.sender.sent) == 1
 
