@@ -21,6 +21,7 @@ from services.alerting.ports import Census, Lease, LeaseLost, Position, Whereabo
 LEASE_S = 10
 SILENT_AT_MOST_S = 5
 EVENTS = "events"
+NOBODY = Routes((), ())
 
 _CENSUS = """
 WITH me AS (INSERT INTO replicas (holder, seen_at) VALUES ($1, now())
@@ -100,7 +101,7 @@ ORDER BY t.number, r.channel"""
 class PostgresStore:
     """The store of one holder. `routes` may be exchanged at any time."""
 
-    def __init__(self, pool: Pool, holder: str, routes: Routes) -> None:
+    def __init__(self, pool: Pool, holder: str, routes: Routes = NOBODY) -> None:
         self._pool = pool
         self._holder = holder
         self.routes = routes

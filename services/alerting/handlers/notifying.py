@@ -123,7 +123,6 @@ class Notifier:
                         _log_.warning("notifying_waits", error=str(error))
                     self.trouble = str(error)
                     wait_s = RETRY_S
-                # not `wait_for`: Python 3.11's loses a cancellation that comes together with the word
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
                         await self._woken.wait()

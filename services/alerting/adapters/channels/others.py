@@ -23,7 +23,8 @@ class AppriseSender:
         loop = asyncio.get_running_loop()
         trying = loop.run_in_executor(self._threads, _notify, url, title(message), body, timeout_s)
         try:
-            known, delivered = await asyncio.wait_for(asyncio.shield(trying), timeout_s + 1)
+            async with asyncio.timeout(timeout_s + 1):
+                known, delivered = await asyncio.shield(trying)
         except TimeoutError:
             return Outcome(Verdict.FAILED, detail=f"no answer within {timeout_s:g} s", maybe=True)
         if not known:
