@@ -256,9 +256,8 @@ def _notice(row: asyncpg.Record) -> Notice:
 def _told(text: str) -> Told:
     said: dict[str, Any] = json.loads(text)
     event = AlertTransition.model_validate(said["event"])
-    return Told(event, said["sequence"], said["acknowledged"])
+    return Told(event, said["sequence"])
 
 
 def _told_json(told: Told) -> str:
-    event = told.event.model_dump(mode="json")
-    return json.dumps({"event": event, "sequence": told.sequence, "acknowledged": told.acknowledged})
+    return json.dumps({"event": told.event.model_dump(mode="json"), "sequence": told.sequence})

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from atalaia.events.alerts import AlertTransition, Transition
+from atalaia.events.alerts import AlertTransition
 from services.alerting.domain.messages import (
     CONTEXT_AT_MOST,
     ITEMS_AT_MOST,
@@ -88,7 +88,7 @@ class Group:
         if item.resolved:
             self.told.pop(alert_id, None)
         elif delivered:
-            self.told[alert_id] = _told(item, self.told.get(alert_id))
+            self.told[alert_id] = Told(item.event, item.sequence)
 
     def reminder(self, channel: str, now: datetime, hidden: Hidden) -> Message | None:
         """Return a reminder of what still fires, where one is due."""
@@ -152,12 +152,3 @@ def portions(parts: list[Part]) -> Iterator[list[Part]]:
 def too_old(since: datetime, now: datetime) -> bool:
     """Return whether what began to wait then is given up."""
     return now - since >= GIVE_UP_AFTER
-
-
-def _told(item: Item, before: Told | None) -> Told:
-    acknowledged = before is not None and before.acknowledged
-    if before is not None and item.event.severity.rank > before.event.severity.rank:
-        acknowledged = False  # worse than what somebody took on
-    if Transition.ACKNOWLEDGED in item.transitions:
-        acknowledged = True
-    return Told(item.event, item.sequence, acknowledged)

@@ -42,7 +42,10 @@ class Told:
 
     event: AlertTransition
     sequence: int
-    acknowledged: bool = False
+
+    @property
+    def acknowledged(self) -> bool:
+        return self.event.acknowledged_by is not None
 
 
 @dataclass(frozen=True, slots=True)

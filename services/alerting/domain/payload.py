@@ -160,6 +160,8 @@ def _line(item: Item) -> str:
             by = f" by {event.resolved_by}" if event.resolved_by else ""
             both = " (fired and resolved meanwhile)" if Transition.FIRED in item.transitions else ""
             return f"resolved{by}: {event.summary}{both}"
+        case Transition.ACKNOWLEDGED if item.transitions:
+            return f"acknowledged by {event.acknowledged_by}: {event.summary} ({event.severity.value})"
         case Transition.WENT_STALE:
             return f"no data: {event.summary} ({event.severity.value})"
         case _:

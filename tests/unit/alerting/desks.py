@@ -39,6 +39,7 @@ def event(alert: str, transition: str = "fired", /, **more: object) -> AlertTran
         "started_at": T0,
         "summary": f"{alert} is bad",
         "resolved_by": "recovery" if resolved else None,
+        "acknowledged_by": "ana" if transition == "acknowledged" else None,
     }
     return AlertTransition.model_validate(fields | more)
 
