@@ -39,6 +39,7 @@ from services.alerting.settings import AlertingSettings, read_notifications, rea
 _log_ = _log.get("alerting")
 MIGRATIONS = Path(__file__).with_name("adapters") / "migrations"
 STREAMS_CHECKED_EVERY_S = 5.0
+LAND_WITHIN_S = 1.5
 
 
 async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
@@ -119,6 +120,7 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
             await lifecycle.unless_stopping(requests.start())
             stack.push_async_callback(requests.stop)
             await lifecycle.stopping.wait()
+            await notifier.drain(within_s=LAND_WITHIN_S)
             fences, channels = dict(judging.fences), notifier.fences
             for task in tasks:
                 task.cancel()

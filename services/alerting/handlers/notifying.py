@@ -75,7 +75,8 @@ class Notifier:
         self._hides: list[Silence] = []
         self._woken = asyncio.Event()
         self._stale_silences = True
-        self._declared = False
+        self._declared = self._draining = False
+        self._flying: set[asyncio.Task[None]] = set()
         self._told_others = True
         self._began_at, self._began_s = clock.now(), clock.monotonic_s()
         self._renewed_s = self._silences_s = self._forgot_s = float("-inf")
@@ -114,7 +115,7 @@ class Notifier:
         async with asyncio.TaskGroup() as sending:
             while True:
                 try:
-                    wait_s = await self._look(sending)
+                    wait_s = LOOK_EVERY_S if self._draining else await self._look(sending)
                     if self.trouble:
                         _log_.info("notifying_resumed")
                         self.trouble = ""
@@ -127,6 +128,12 @@ class Notifier:
                     async with asyncio.timeout(wait_s):
                         await self._woken.wait()
                 self._woken.clear()
+
+    async def drain(self, *, within_s: float) -> None:
+        """Begin nothing more, and let what is on its way land: it would have to be repeated."""
+        self._draining = True
+        if self._flying:
+            await asyncio.wait(self._flying, timeout=within_s)
 
     async def test(self, name: str) -> tuple[Outcome, float]:
         """Send a test message past everything that waits; return its outcome and how long it took, in s.
@@ -159,7 +166,9 @@ class Notifier:
         waits_s = [LOOK_EVERY_S]
         for post in list(self._posts.values()):
             for message in post.desk.due(now, lambda event: hidden(self._hides, event, wall)):
-                sending.create_task(self._deliver(post, message))
+                flying = sending.create_task(self._deliver(post, message))
+                self._flying.add(flying)
+                flying.add_done_callback(self._flying.discard)
             await self._mark(post)
             if post.desk.next_at is not None:
                 waits_s.append((post.desk.next_at - now).total_seconds())

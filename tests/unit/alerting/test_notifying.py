@@ -122,11 +122,13 @@ class Answers:
     def __init__(self, *outcomes: Outcome) -> None:
         self._outcomes = list(outcomes)
         self.sent: list[str] = []
+        self.takes_s = 0.0
         self.on_send: Callable[[], None] = lambda: None
 
     async def send(self, channel: Channel, message: Message) -> Outcome:
         self.sent.append(message.key)
         self.on_send()
+        await asyncio.sleep(self.takes_s)
         return self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
 
 
@@ -222,6 +224,21 @@ async def test_what_comes_again_is_taken_once() -> None:
         async with asyncio.timeout(5):
             while world.store.coming:
                 await asyncio.sleep(0.005)
+    assert len(world.sender.sent) == 1
+
+
+async def test_a_stop_lets_what_is_on_its_way_land() -> None:
+    world = World(DELIVERED)
+    world.sender.takes_s = 0.3
+    async with world.running():
+        world.happens("a", "fired")
+        async with asyncio.timeout(5):
+            while not world.sender.sent:
+                await asyncio.sleep(0.005)
+        world.happens("b/errors", "fired")
+        assert world.notifier is not None
+        await world.notifier.drain(within_s=5)
+        assert len(world.store.settled) == 1
     assert len(world.sender.sent) == 1
 
 
