@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from atalaia import log as _log
 from atalaia.clock import Clock
 from atalaia.errors import NotFound, Transient
-from atalaia.events.alerts import AlertTransition, Severity, Transition
 from atalaia.resilience.retry import until_done
 from atalaia.service import Instruments
-from services.alerting.domain.channels_file import Channel, Notifications
+from services.alerting.domain.channels_file import Notifications
 from services.alerting.domain.delivery import RETRY_AFTER_MOST_S, Desk
 from services.alerting.domain.groups import too_old
-from services.alerting.domain.messages import Item, Kind, Message, Notice, key_of
+from services.alerting.domain.messages import Message
 from services.alerting.domain.outcomes import Outcome, Verdict
-from services.alerting.domain.routes import group_key
+from services.alerting.domain.posts import Post, trial
 from services.alerting.domain.silences import Silence, hidden, next_end
 from services.alerting.ports import Deliveries, LeaseLost, Sender, Silences
 
@@ -31,23 +29,6 @@ SILENCES_EVERY_S = 1.0
 FORGET_EVERY_S = 3600.0
 RETRY_S = 0.5
 Call = Callable[[], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class Post:
-    """A channel that this replica holds."""
-
-    channel: Channel
-    fence: int
-    desk: Desk
-    error: str = ""
-    unmarked: set[int] = field(default_factory=set)
-
-    def take(self, notices: Iterable[Notice]) -> None:
-        """Take what has come, once: what is not yet marked as taken comes again."""
-        new = [notice for notice in notices if notice.id not in self.unmarked]
-        self.unmarked.update(notice.id for notice in new)
-        self.desk.take(new)
 
 
 class Notifier:
@@ -145,7 +126,7 @@ class Notifier:
         if channel is None:
             raise NotFound(f"no channel {name!r}", field="name")
         began_s = self._clock.monotonic_s()
-        outcome = await self._sender.send(channel, _test_message(name, self._clock.now()))
+        outcome = await self._sender.send(channel, trial(name, self._clock.now()))
         return outcome, self._clock.monotonic_s() - began_s
 
     async def _look(self, sending: asyncio.TaskGroup) -> float:
@@ -297,26 +278,3 @@ class Notifier:
                 alerts=len(message.items),
                 key=message.key,
             )
-
-
-def _test_message(channel: str, at: datetime) -> Message:
-    event = AlertTransition(
-        alert_id="test",
-        transition=Transition.FIRED,
-        at=at,
-        rule="atalaia-test",
-        series="atalaia.test",
-        source="atalaia",
-        kind="test",
-        group="atalaia",
-        severity=Severity.WARNING,
-        state="firing",
-        value=None,
-        threshold=None,
-        started_at=at - timedelta(seconds=1),
-        summary=f"A test of the channel {channel}: nothing is wrong",
-    )
-    item = Item(event, 1, ("fired",))
-    group = group_key(("rule", "group"), {"rule": event.rule, "group": event.group})
-    key = key_of(channel, [item], "test", str(at.timestamp()))
-    return Message(key, channel, Kind.TEST, (group,), (item,), (), 0, at)
