@@ -75,11 +75,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         assert scene.platform.stop() == 0
 
 
-async def test_a_fired_alert_is_in_webhook_and_mailbox_within_a_second(scene: Scene) -> None:
+async def test_a_fired_alert_is_in_webhook_and_mailbox_and_on_the_timeline(scene: Scene) -> None:
     source = Source("both")
     await scene.fires(source)
-    await_call(scene.webhook, lambda it: it.said("both") == ["both firing"], within_s=1.0)
-    await_that(lambda: any("CPU of both" in mail for mail in scene.box.mails), within_s=1.0, what="the mail")
+    await_call(scene.webhook, lambda it: it.said("both") == ["both firing"], within_s=5.0)
+    await_that(lambda: any("CPU of both" in mail for mail in scene.box.mails), within_s=5.0, what="the mail")
     alert_id = scene.alert("both")["alert_id"]
 
     def delivered() -> dict[str, tuple[int, str, int | None]] | None:
@@ -274,8 +274,8 @@ async def test_one_variable_is_enough(tmp_path: Path) -> None:
                 for body in source.bodies(*BREACH):
                     await client.publish(source.subject, body)
                 await client.flush()
-            await_call(receiver, lambda it: it.said("alone") == ["alone firing"], within_s=1.0)
-            await_that(lambda: box.mails, within_s=1.0, what="the mail")
+            await_call(receiver, lambda it: it.said("alone") == ["alone firing"], within_s=5.0)
+            await_that(lambda: box.mails, within_s=5.0, what="the mail")
 
             def channels() -> set[str] | None:
                 (alert,) = platform.get("/alerts?source=alone")[1]["alerts"]

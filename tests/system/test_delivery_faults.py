@@ -101,7 +101,7 @@ async def test_a_receiver_that_was_away_has_everything_within_a_minute(stage: St
 
 @pytest.mark.long
 async def test_a_receiver_that_was_away_for_long(stage: Stage) -> None:
-    await away(stage, "long-away", sources=100, times=5, pause_s=12.0)
+    await away(stage, "long-away", sources=100, times=5, pause_s=6.0)
 
 
 async def without_postgres(stage: Stage, name: str, *, seconds: float) -> None:
