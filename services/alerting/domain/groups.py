@@ -22,6 +22,7 @@ from services.alerting.domain.messages import (
 )
 
 GIVE_UP_AFTER = timedelta(hours=24)
+FLAPPING_GATHERED = timedelta(minutes=10)
 REMIND_MOST_S = 24 * 3600.0
 Hidden = Callable[[AlertTransition], bool]
 
@@ -54,7 +55,7 @@ class Group:
             said = fold(
                 waiting,
                 told=alert_id in self.told,
-                together=together or self.tries > 0,
+                together=together or self.tries > 0 or bool(waiting[-1].event.flapping),
                 hidden=hidden(waiting[-1].event),
             )
             if said is Held.OVER:
@@ -72,9 +73,15 @@ class Group:
         return self.waiting[item.event.alert_id][0].queued_at
 
     def leave_at(self, items: list[Item], now: datetime) -> datetime:
-        """Return when these may leave: first and resolving ones now, others after the interval."""
+        """Return when these may leave: first and resolving ones now, others after the interval.
+
+        Once it was told of flapping, more of it is gathered for longer, its ends, too.
+        """
         if self.tries:
             return self.retry_at or now
+        flaps = any(told.event.flapping for told in self.told.values())
+        if flaps and self.sent_at is not None and all(item.event.flapping for item in items):
+            return self.sent_at + FLAPPING_GATHERED
         if not self.told or self.sent_at is None or any(item.resolved for item in items):
             return now
         return self.sent_at + timedelta(seconds=self.interval_s)

@@ -154,6 +154,10 @@ def _about(message: Message) -> str:
 
 
 def _line(item: Item) -> str:
+    return _said(item) + (" [flapping]" if item.event.flapping else "")
+
+
+def _said(item: Item) -> str:
     event = item.event
     match event.transition:
         case Transition.RESOLVED:
