@@ -29,6 +29,7 @@ test: $(STAMP) ## run the tests, against real servers that they start
 	@$(BIN)/python -m pytest -m "not long"
 
 test-long: $(STAMP) ## soaks and repeats: minutes
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/unit
 	@$(BIN)/python -m pytest -m long
 
 bench: $(STAMP) ## every figure about speed: minutes

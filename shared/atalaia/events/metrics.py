@@ -138,6 +138,8 @@ def check_series(batch: MetricsBatch) -> None:
 
 def check_subject(batch: MetricsBatch, subject: str) -> None:
     """Raise `Invalid` when the body names another kind, group or source than the subject does."""
+    if any("\0" in name for name in (batch.kind, batch.group, batch.source)):
+        raise Invalid("a name holds a NUL character", field="source")
     parts = subject.split(".")
     expected = [METRICS_PREFIX.split(".")[0], METRICS_PREFIX.split(".")[1]]
     expected += [token(batch.kind), token(batch.group), token(batch.source)]

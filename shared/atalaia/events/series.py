@@ -10,13 +10,13 @@ from atalaia.errors import Invalid
 
 RESERVED_KEYS = frozenset({"source", "kind", "group", "rule", "severity", "series", "alertname"})
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
-_LABEL = re.compile(r'([A-Za-z_][A-Za-z0-9_.-]*)="((?:[^"\\\n]|\\[\\"n])*)"')
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n"}
+_LABEL = re.compile(r'([A-Za-z_][A-Za-z0-9_.-]*)="((?:[^"\\\n\x00]|\\[\\"n])*)"')  # no store keeps NUL
+_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\0": "\N{REPLACEMENT CHARACTER}"}
 _UNESCAPE = re.compile(r"\\(.)")
 
 
 def spell(name: str, labels: Mapping[str, str]) -> str:
-    """Return the one spelling of a series.
+    """Return the one spelling of a series; NUL, which no store keeps, becomes the replacement character.
 
     Raises:
         Invalid: a key is reserved, or a name or key is not spelt as one.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from atalaia.events.alerts import AlertTransition
@@ -146,7 +146,6 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(STEPS)
 def test_everything_is_told_once_and_each_end_after_its_beginning(steps: list[tuple[str, object]]) -> None:
     world = World()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from atalaia.events.alerts import Transition
@@ -42,7 +42,6 @@ def judged(course: list[MetricsBatch], disturb: Callable[[Court, int], None] | N
 
 
 @given(courses, st.sets(st.integers(0, 24), max_size=4))
-@settings(max_examples=60, deadline=None)
 def test_restarts_anywhere_change_nothing(course: list[tuple[float, float]], where: set[int]) -> None:
     sent = messages(course)
 
@@ -54,7 +53,6 @@ def test_restarts_anywhere_change_nothing(course: list[tuple[float, float]], whe
 
 
 @given(courses, st.lists(st.tuples(st.integers(0, 24), st.integers(0, 24)), max_size=10))
-@settings(max_examples=60, deadline=None)
 def test_repeats_change_nothing(course: list[tuple[float, float]], repeats: list[tuple[int, int]]) -> None:
     sent = messages(course)
 
@@ -68,7 +66,6 @@ def test_repeats_change_nothing(course: list[tuple[float, float]], repeats: list
 
 
 @given(courses)
-@settings(max_examples=60, deadline=None)
 def test_every_resolved_follows_one_fired_and_a_good_value(course: list[tuple[float, float]]) -> None:
     court = judged(messages(course))
     good_at = {message.at for message in messages(course) if message.gauges["system.cpu.utilization"] <= 0.72}
@@ -83,7 +80,6 @@ def test_every_resolved_follows_one_fired_and_a_good_value(course: list[tuple[fl
 
 
 @given(courses, st.lists(st.floats(0.1, 500), max_size=25))
-@settings(max_examples=60, deadline=None)
 def test_silence_never_resolves(course: list[tuple[float, float]], silences: list[float]) -> None:
     court = Court()
     for message, silence_s in zip(messages(course), silences, strict=False):

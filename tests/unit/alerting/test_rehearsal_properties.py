@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from atalaia.events.metrics import MetricsBatch
@@ -96,7 +96,6 @@ def announced(changes: list[Change]) -> list[tuple[object, ...]]:
 
 
 @given(steps, steps)
-@settings(max_examples=80, deadline=None)
 def test_a_rehearsal_is_what_the_judge_says(one: list[Step], other: list[Step]) -> None:
     courses = {"shop-1": one, "shop-2": other}
     court = Court(*RULES)
@@ -116,7 +115,6 @@ def test_a_rehearsal_is_what_the_judge_says(one: list[Step], other: list[Step]) 
 
 
 @given(steps, steps)
-@settings(max_examples=80, deadline=None)
 def test_a_replay_is_what_the_judge_says(one: list[Step], other: list[Step]) -> None:
     court, retrial = Court(*RULES), Retrial(Rules(RULES), T0)
     for position, batches in sent({"shop-1": one, "shop-2": other}):

@@ -6,7 +6,7 @@ import asyncio
 import json
 from datetime import datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from atalaia.broker.pull import Stored
@@ -67,7 +67,6 @@ def told_by(samples: list[Sample], fates: list[Fate], at_once: int) -> list[tupl
 
 
 @given(spells, values, repeats, fates, st.integers(1, 8))
-@settings(max_examples=300, deadline=None)
 def test_killed_anywhere_it_tells_what_the_books_say_once(
     spells: list[tuple[float, int]],
     values: list[float],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from atalaia.errors import Misconfigured
@@ -239,7 +239,6 @@ SOURCE_FIELDS = ["source", "kind", "group", "every", "gauges", "counters", "hist
     st.dictionaries(st.sampled_from(TEST_FIELDS), anything, max_size=2),
     st.dictionaries(st.sampled_from(SOURCE_FIELDS), anything, max_size=2),
 )
-@settings(max_examples=300, deadline=None)
 def test_whatever_a_test_file_says_it_runs_or_is_wrong(
     test: dict[str, object], source: dict[str, object]
 ) -> None:
@@ -258,7 +257,6 @@ shown = st.lists(st.sampled_from((0.1, 0.75, 0.85, 0.92, 0.99, None)), min_size=
 
 
 @given(shown, st.sampled_from((5.0, 10.0, 30.0, 70.0)))
-@settings(max_examples=80, deadline=None)
 def test_a_rehearsal_is_what_the_judge_says_of_the_same_messages(
     column: list[float | None], every_s: float
 ) -> None:
@@ -289,7 +287,6 @@ def test_a_rehearsal_is_what_the_judge_says_of_the_same_messages(
 
 
 @given(shown)
-@settings(max_examples=40, deadline=None)
 def test_what_happened_is_what_passes_when_it_is_expected(column: list[float | None]) -> None:
     written = " ".join("_" if value is None else str(value) for value in column)
     text = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jsonschema_rs
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from atalaia.errors import Misconfigured
@@ -109,7 +109,6 @@ bases = st.sampled_from([FULL, {"name": "high-cpu"}, {"name": "errors", "for": 5
 
 
 @given(bases, names | words, values | st.just(...))
-@settings(max_examples=400, deadline=None)
 def test_schema_and_check_agree_on_a_file_with_one_field_changed(
     base: dict[str, object], name: str, value: object
 ) -> None:
@@ -133,7 +132,6 @@ def test_what_looks_like_a_number_is_one(text: str) -> None:
 
 
 @given(st.none() | st.lists(st.none() | values, max_size=2) | values)
-@settings(max_examples=100, deadline=None)
 def test_schema_and_check_agree_on_what_a_file_is(rules: object) -> None:
     document = {"rules": rules}
     by_check, said = accepted_by_check(document)

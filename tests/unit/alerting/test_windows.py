@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from atalaia.stats import Histogram
@@ -31,7 +31,6 @@ def inside(seen: list[tuple[float, float]]) -> list[float]:
 
 
 @given(steps)
-@settings(max_examples=200, deadline=None)
 def test_values_are_those_of_the_window(moves: list[tuple[int, float]]) -> None:
     window, seen = Values(WINDOW_S), course(moves)
     for at_s, value in seen:
@@ -41,7 +40,6 @@ def test_values_are_those_of_the_window(moves: list[tuple[int, float]]) -> None:
 
 
 @given(steps, st.sampled_from((0.5, 0.95, 0.99)), st.lists(st.sampled_from((4, 6)), min_size=60, max_size=60))
-@settings(max_examples=200, deadline=None)
 def test_a_quantile_is_that_of_all_events_in_the_window(
     moves: list[tuple[int, float]], q: float, scales: list[int]
 ) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from fastapi import APIRouter, FastAPI
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -142,7 +142,6 @@ QUERIES = st.one_of(
 )
 
 
-@settings(max_examples=50, deadline=None)
 @given(
     st.lists(CHANGES, max_size=8),
     st.lists(st.tuples(st.sampled_from(["/health", "/metrics"]), QUERIES), min_size=1, max_size=3),

@@ -9,7 +9,7 @@ labels = st.dictionaries(
     st.from_regex(r"[a-z][a-z0-9_.]{0,10}", fullmatch=True).filter(
         lambda k: k not in {"source", "kind", "group", "rule", "severity", "series", "alertname"}
     ),
-    st.text(max_size=20),
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20),
     max_size=4,
 )
 
@@ -22,6 +22,10 @@ def test_what_is_spelt_is_read_back(labels: dict[str, str]) -> None:
 
 def test_only_backslash_quote_and_newline_are_escaped() -> None:
     assert spell("m", {"k": 'a\\b"c\nd\té'}) == 'm{k="a\\\\b\\"c\\nd\té"}'
+
+
+def test_nul_is_kept_out_of_what_is_stored() -> None:
+    assert parse(spell("m", {"k": "a\0b"})) == ("m", (("k", "a\ufffdb"),))
 
 
 @pytest.mark.parametrize(
