@@ -1,4 +1,4 @@
-"""How hard property tests try (`HYPOTHESIS_PROFILE=thorough` is for `make test-long`), and for how long any test may."""
+"""How hard property tests try, and for how long any test may; `make test-long` asks for more."""
 
 from __future__ import annotations
 
