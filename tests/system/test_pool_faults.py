@@ -66,6 +66,19 @@ async def test_opening_needs_no_server() -> None:
     await pool.close()
 
 
+async def test_a_postgres_that_hangs_does_not_hold_up_the_end(proxy: tuple[Proxy, str]) -> None:
+    between, url = proxy
+    pool = Pool(url)
+    async with pool.session() as connection:
+        await connection.fetchval("SELECT 1")
+    between.hang()
+    asking = asyncio.ensure_future(pool.acquire())
+    async with asyncio.timeout(5):
+        await pool.close(within_s=0.2)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+
 async def test_an_url_that_is_none_is_a_wrong_setting() -> None:
     with pytest.raises(Misconfigured, match="URL"):
         async with Pool("mysql://127.0.0.1/none").session():

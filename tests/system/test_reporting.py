@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nats
 import pytest
@@ -229,6 +229,21 @@ async def test_a_broker_that_hangs_holds_up_neither_requests_nor_the_stop(broker
         await served.ask(1000)
     os.kill(broker.pid, signal.SIGCONT)
     assert served.stopped_within_s < 2.0
+
+
+async def test_a_stop_that_meets_an_acknowledgement_is_a_stop(broker: NatsServer) -> None:
+    await broker.start()
+    served = Served(broker.url)
+    async with served.living():
+        await served.ask()
+        await until(broker, 1)
+        await served.ask()
+        client = cast(Any, served.app)._reporter._life._client  # where its acknowledgements arrive
+        async with asyncio.timeout(10):
+            while not any(answer.done() for answer in client._resp_map.values()):
+                await asyncio.sleep(0)  # nobody has read it yet, nor will have when the stop begins
+    assert served.stopped_within_s < 2.0
+    assert requests_in(await stored(broker)) == 2
 
 
 async def test_a_broker_that_hung_and_answers_again_has_every_request_once(broker: NatsServer) -> None:

@@ -23,11 +23,13 @@ from atalaia.broker.metrics import MetricsPublisher
 from atalaia.errors import AtalaiaError, Invalid, Transient
 from atalaia.events.metrics import HistogramDelta, MetricsBatch
 from atalaia.events.order import next_at
+from atalaia.resilience.ending import bounded, ended
 
 _log_ = _log.get("asgi")
 KIND = "app"
 FIRST_AFTER_S = 1.0
 FLUSH_WITHIN_S = 1.0
+ENDED_WITHIN_S = 0.5  # of tasks that are told to: at once but for a cancellation that is lost
 RETRY_EVERY_S = 1.0
 AT_ONCE = 20  # histograms converted before requests get a turn
 
@@ -85,17 +87,15 @@ class _Life:
 
     async def end(self) -> None:
         self._contents.close()
-        self._reporting.cancel()
-        await asyncio.wait({self._reporting})
         try:
-            async with asyncio.timeout(FLUSH_WITHIN_S):
-                await self._connected()
-                await self._flush()
-        except (AtalaiaError, TimeoutError) as error:
+            if not await ended({self._reporting}, within_s=ENDED_WITHIN_S):
+                raise Transient("a report is under way and does not end")
+            if not await bounded(self._flush(), within_s=FLUSH_WITHIN_S):
+                raise Transient("the broker was slow")
+        except AtalaiaError as error:
             if self._client.is_connected or self._seq:  # else: the broker's absence was said before
-                _log_.warning("last_report_lost", error=str(error) or "the broker was slow")
-        self._connecting.cancel()
-        await asyncio.wait({self._connecting})
+                _log_.warning("last_report_lost", error=str(error))
+        await ended({self._connecting}, within_s=ENDED_WITHIN_S)
         await broker.close(self._client, within_s=0.2)
 
     async def _connected(self) -> None:
@@ -109,6 +109,7 @@ class _Life:
             await asyncio.sleep(0.05)
 
     async def _flush(self) -> None:
+        await self._connected()
         await self._settle_at_last()
         await self._take(final=True)
         await self._settle_at_last()

@@ -11,6 +11,7 @@ from nats.aio.client import Client
 
 from atalaia import log as _log
 from atalaia.errors import Transient
+from atalaia.resilience.ending import bounded
 
 _log_ = _log.get("broker")
 # a connection that nobody closed, but through which nothing comes any more, is given up after 6 s
@@ -103,13 +104,18 @@ async def flush(client: Client, *, within_s: float) -> None:
 
 async def close(client: Client, *, within_s: float = 2.0) -> None:
     """Flush what can be flushed, then close; a broker that is away does not hold anyone up."""
+
+    async def flush_and_close() -> None:
+        if client.is_connected:
+            await flush(client, within_s=within_s)
+        await client.close()
+
     try:
-        async with asyncio.timeout(within_s):
-            if client.is_connected:
-                await flush(client, within_s=within_s)
-            await client.close()
+        if await bounded(flush_and_close(), within_s=within_s):
+            return
     except (Transient, nats.errors.Error, TimeoutError, OSError):
-        _log_.info("closed_without_broker")
+        pass
+    _log_.info("closed_without_broker")
 
 
 def describe(url: str) -> str:

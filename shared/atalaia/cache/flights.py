@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from atalaia.cache.patterns import Pattern
+from atalaia.resilience.ending import ended
 
 T = TypeVar("T")
 
@@ -86,11 +87,8 @@ class Flights(Generic[T]):
                 flight.void = True
                 self._leave(flight)
 
-    async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+    async def close(self, *, within_s: float) -> None:
+        await ended(self._tasks, within_s=within_s)
 
     def _landed(self, flight: Flight[T]) -> None:
         self._all.discard(flight)

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from atalaia.errors import Refused, Transient
 from atalaia.resilience.breaker import Breaker
+from atalaia.resilience.ending import ended
 
 T = TypeVar("T")
 CALL_WITHIN_S = 0.05
@@ -99,13 +100,17 @@ class Remote:
         if self._healing is None:
             self._healing = asyncio.create_task(self._heal())
 
-    async def close(self) -> None:
+    async def close(self, *, within_s: float) -> None:
+        """Hang up. What does not end in time is left to the end of the loop."""
         if self._healing is not None:
-            self._healing.cancel()
-            await asyncio.wait({self._healing})
-        for redis in (self._calls, self._bulk):
-            await redis.aclose()
-            await redis.connection_pool.disconnect()
+            await ended({self._healing}, within_s=within_s / 2)
+        try:
+            async with asyncio.timeout(within_s / 2):
+                for redis in (self._calls, self._bulk):
+                    await redis.aclose()
+                    await redis.connection_pool.disconnect()
+        except (RedisError, OSError, TimeoutError):
+            return
 
     def _count(self, began_s: float) -> None:
         self._answered += 1

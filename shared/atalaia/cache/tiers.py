@@ -29,6 +29,7 @@ MIB = 2**20
 EARLY = 0.2  # the last part of an entry's life, in which one caller makes the next one
 LOOKED_AGAIN_S, LOOKED_AGAIN_AT_LEAST_S = 0.005, 0.05
 MOST_OWED = 1000
+CLOSED_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +142,11 @@ class Tiers:
         return True
 
     async def close(self) -> None:
-        """End what runs in the background. Calls in flight go on without the cache."""
+        """End what runs in the background, within two seconds. Calls in flight go on without the cache."""
         self._closed = True
-        await self._flights.close()
+        await self._flights.close(within_s=CLOSED_WITHIN_S / 2)
         if self._remote is not None:
-            await self._remote.close()
+            await self._remote.close(within_s=CLOSED_WITHIN_S / 2)
         if self._owed:
             _log_.warning("invalidations_lost", patterns=list(self._owed)[:10], count=len(self._owed))
 

@@ -18,6 +18,7 @@ from atalaia.database.retries import run_transaction
 from atalaia.database.session import Connection, Isolation, Session, Transaction
 from atalaia.database.watched import Fitness, ResetWhen, SlowStatement, WatchedConnection
 from atalaia.errors import Transient
+from atalaia.resilience.ending import bounded
 
 T = TypeVar("T")
 _log_ = _log.get("database")
@@ -134,10 +135,11 @@ class Pool:
         if self._pool is None:
             return
         try:
-            async with asyncio.timeout(within_s):
-                await self._pool.close()
-        except FOREIGN:  # a TimeoutError is one
-            self._pool.terminate()
+            if await bounded(self._pool.close(), within_s=within_s):
+                return
+        except FOREIGN:
+            pass
+        self._pool.terminate()
 
     async def _run(self, work: Callable[[Connection], Awaitable[T]], begin: Callable[[], Transaction]) -> T:
         def retried() -> None:

@@ -215,3 +215,14 @@ async def test_status_answers_in_every_state(opened: Open, valkey: Valkey) -> No
     valkey.signal(signal.SIGSTOP)
     away = await numbers.cache.status()
     assert (away.available, away.misses, away.keys) == (False, 1, None)
+
+
+async def test_a_hung_redis_does_not_hold_up_the_end(valkey: Valkey) -> None:
+    cache = Cache(valkey.url, within_s=1.0)
+    numbers = Numbers(cache)
+    await numbers.all_right(0, 10)
+    valkey.signal(signal.SIGSTOP)
+    asking = asyncio.gather(*(numbers.square(x) for x in range(100, 120)))
+    async with asyncio.timeout(SOON_S):
+        await cache.close()
+        assert await asking == [x * x for x in range(100, 120)]
