@@ -108,7 +108,7 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
             )
             group.create_task(
                 report(
-                    client.jetstream(),
+                    client,
                     lifecycle,
                     clock,
                     instruments,

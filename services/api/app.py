@@ -124,7 +124,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
             group.create_task(announce(client, lifecycle, clock, service="api", instance=settings.instance))
             group.create_task(
                 report(
-                    client.jetstream(),
+                    client,
                     lifecycle,
                     clock,
                     instruments,

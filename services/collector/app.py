@@ -63,7 +63,7 @@ async def _connected(
         group.create_task(announce(client, lifecycle, clock, service="collector", instance=settings.instance))
         group.create_task(
             report(
-                client.jetstream(),
+                client,
                 lifecycle,
                 clock,
                 instruments,

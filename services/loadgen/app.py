@@ -25,7 +25,7 @@ async def serve(settings: LoadgenSettings, lifecycle: Lifecycle) -> None:
             )
             group.create_task(
                 report(
-                    client.jetstream(),
+                    client,
                     lifecycle,
                     clock,
                     Instruments(),

@@ -1,24 +1,124 @@
-"""Publishing to a stream while others listen on the same subjects."""
+"""Publishing to a stream while others listen on the same subjects, and answer before it does."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
 import pytest
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from atalaia import broker
+from atalaia.clock import SystemClock
 from atalaia.embedded import Servers
 from atalaia.errors import Transient
+from atalaia.events.metrics import HistogramDelta, MetricsBatch, read_batch
+from atalaia.events.streams import streams
+from atalaia.service import Instruments, Lifecycle, report
+from atalaia.stats import Histogram
 
 
-async def test_an_answer_that_is_not_the_streams_is_no_acknowledgement(servers: Servers) -> None:
+@pytest.fixture
+async def client(servers: Servers) -> AsyncIterator[Client]:
     client = await broker.connect(servers.nats.url, name="test")
-    try:
+    yield client
+    await broker.close(client)
 
-        async def answer(message: Msg) -> None:
-            await message.respond(b"")  # as FastStream does for a handler that returns nothing
 
-        await client.subscribe("answered.by.others", cb=answer)
-        with pytest.raises(Transient, match="somebody else"):
-            await broker.publish(client.jetstream(), "answered.by.others", b"{}", headers={})
-    finally:
-        await broker.close(client)
+async def answer_all(client: Client, subject: str) -> None:
+    """Answer like FastStream does for a handler that returns nothing; the stream is never faster."""
+
+    async def answer(message: Msg) -> None:
+        await message.respond(b"")
+
+    await client.subscribe(subject, cb=answer)
+    await broker.flush(client, within_s=5)
+
+
+async def test_an_answer_that_is_not_the_streams_is_no_acknowledgement(client: Client) -> None:
+    await answer_all(client, "answered.by.others")
+    with pytest.raises(Transient):
+        await broker.publish(client.jetstream(), "answered.by.others", b"{}", headers={}, within_s=0.2)
+
+
+async def test_the_streams_answer_is_found_among_others(client: Client) -> None:
+    name = f"T{uuid4().hex}"
+    stream = client.jetstream()
+    await stream.add_stream(name=name, subjects=[f"{name}.>"])
+    for _ in range(3):
+        await answer_all(client, f"{name}.a")
+    for number in range(20):
+        said = await broker.publish(stream, f"{name}.a", b"{}", headers={"Nats-Msg-Id": str(number)})
+        assert said.stream == name
+    assert (await stream.stream_info(name)).state.messages == 20
+    await stream.delete_stream(name)
+
+
+class Waits:
+    """A meter with one event in each interval."""
+
+    SERIES = "test.wait"
+
+    def __init__(self) -> None:
+        self.counted = 0
+
+    def gauges(self) -> dict[str, float]:
+        return {}
+
+    def counters(self) -> dict[str, float]:
+        return {}
+
+    def histograms(self) -> dict[str, HistogramDelta]:
+        self.counted += 1
+        waits = Histogram()
+        waits.record(0.1)
+        return {self.SERIES: HistogramDelta.of(waits)}
+
+
+async def reported(client: Client, group: str) -> list[MetricsBatch]:
+    stream = client.jetstream()
+    count = (await stream.stream_info("ATALAIA_METRICS")).state.last_seq
+    found = [await stream.get_msg("ATALAIA_METRICS", sequence) for sequence in range(1, count + 1)]
+    return [read_batch(one.data or b"") for one in found if one.subject and f".{group}." in one.subject]
+
+
+async def test_a_service_reports_each_event_once_whoever_answers(client: Client) -> None:
+    await broker.ensure_streams(client.jetstream(), streams(), only_missing=True)
+    service, waits, lifecycle = f"s{uuid4().hex[:8]}", Waits(), Lifecycle()
+    await answer_all(client, f"atalaia.metrics.service.{service}.>")
+    instruments = Instruments()
+    instruments.watch(waits)
+    reporting = asyncio.create_task(
+        report(client, lifecycle, SystemClock(), instruments, service=service, instance="1", interval_s=0.05)
+    )
+    async with asyncio.timeout(20):
+        while waits.counted < 5:
+            await asyncio.sleep(0.01)
+        lifecycle.stopping.set()
+        await reporting
+    batches = await reported(client, service)
+    assert batches[-1].final
+    assert sum(one.histograms[Waits.SERIES].count for one in batches) == waits.counted
+
+
+async def test_what_a_service_could_not_tell_is_told_with_the_next_report(servers: Servers) -> None:
+    client = broker.EnduringClient()
+    service, waits, lifecycle = f"s{uuid4().hex[:8]}", Waits(), Lifecycle()
+    instruments = Instruments()
+    instruments.watch(waits)
+    reporting = asyncio.create_task(
+        report(client, lifecycle, SystemClock(), instruments, service=service, instance="1", interval_s=0.05)
+    )
+    await asyncio.sleep(0)  # the first report finds no connection
+    await broker.connect(servers.nats.url, name="test", client=client)
+    await broker.ensure_streams(client.jetstream(), streams(), only_missing=True)
+    async with asyncio.timeout(20):
+        while waits.counted < 3:
+            await asyncio.sleep(0.01)
+        lifecycle.stopping.set()
+        await reporting
+    batches = await reported(client, service)
+    await broker.close(client)
+    assert sum(one.histograms[Waits.SERIES].count for one in batches) == waits.counted

@@ -19,7 +19,7 @@ from atalaia import broker
 from atalaia import log as _log
 from atalaia.asgi.contents import Contents, Reported
 from atalaia.broker.connection import EnduringClient
-from atalaia.broker.metrics import MetricsPublisher
+from atalaia.broker.metrics import MetricsPublisher, OneByOne
 from atalaia.errors import AtalaiaError, Invalid, Transient
 from atalaia.events.metrics import HistogramDelta, MetricsBatch
 from atalaia.events.order import next_at
@@ -71,8 +71,7 @@ class _Life:
         self._source = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self._contents = Contents(reported, loop, self._source)
         self._client = EnduringClient()
-        self._publisher = MetricsPublisher(self._client)
-        self._unsure: MetricsBatch | None = None
+        self._outgoing = OneByOne(MetricsPublisher(self._client))
         self._newest_at: datetime | None = None
         self._seq = 0
         self._failing = False
@@ -148,15 +147,12 @@ class _Life:
         Raises:
             Transient: not yet.
         """
-        if self._unsure is None:
-            return
         try:
-            await self._publisher.publish(self._unsure)
+            await self._outgoing.settle()
         except Invalid as error:
             self._contents.refused += 1
             if self._contents.refused == 1:
                 _log_.error("report_refused", error=str(error))
-        self._unsure = None
 
     async def _take(self, *, final: bool = False) -> None:
         """Make the next message. Cut off in the middle it is made all the same: taken is taken."""
@@ -168,7 +164,7 @@ class _Life:
                 await asyncio.sleep(0)
         finally:
             converted.update((series, HistogramDelta.of(one)) for series, one in taken)
-            self._unsure = self._batch(converted, final=final)
+            self._outgoing.put(self._batch(converted, final=final))
 
     def _batch(self, histograms: dict[str, HistogramDelta], *, final: bool) -> MetricsBatch:
         self._newest_at = next_at(self._clock.now(), self._newest_at)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Mapping
 
 import nats.errors
@@ -24,13 +26,47 @@ async def publish(
 
     Raises:
         Transient: no acknowledgement; the message may be in the stream all the same. Publish it again
-            under the same `Nats-Msg-Id`.
+            under the same `Nats-Msg-Id`, as happens here where somebody else answered first.
     """
     try:
-        return await jetstream.publish(subject, body, timeout=within_s, headers=dict(headers))
+        try:
+            return await jetstream.publish(subject, body, timeout=within_s, headers=dict(headers))
+        except (ValueError, TypeError):
+            # the first answer counts, and any subscriber may answer before the stream does: frameworks
+            # answer every message that carries a reply subject, which each publication to a stream does
+            return await _picked(jetstream, subject, body, dict(headers), within_s)
     except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
         raise Transient(f"publishing to {subject}: {error!r}") from error
-    except (ValueError, TypeError) as error:
-        # the first answer counts, and any subscriber may answer before the stream does: frameworks
-        # answer every message that carries a reply subject, which each publication to a stream does
-        raise Transient(f"publishing to {subject}: somebody else answered first") from error
+
+
+async def _picked(
+    jetstream: JetStreamContext, subject: str, body: bytes, headers: dict[str, str], within_s: float
+) -> PubAck:
+    """Publish once more, to an inbox of its own, and pick the stream's answer out of all that come."""
+    client = jetstream._nc
+    inbox = client.new_inbox()
+    answers = await client.subscribe(inbox)
+    try:
+        async with asyncio.timeout(within_s):
+            await client.publish(subject, body, reply=inbox, headers=headers)
+            while True:
+                answer = await answers.next_msg(timeout=within_s)
+                if (acknowledgement := _acknowledgement(answer.data)) is not None:
+                    return acknowledgement
+    finally:
+        await answers.unsubscribe()
+
+
+def _acknowledgement(answer: bytes) -> PubAck | None:
+    """Return what a stream says; None: this is somebody else's.
+
+    Raises:
+        APIError: the stream refuses.
+    """
+    try:
+        said = json.loads(answer)
+        if "error" in said:
+            raise nats.js.errors.APIError.from_error(said["error"])
+        return PubAck.from_response(said) if "stream" in said and "seq" in said else None
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -8,17 +8,17 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-import nats.errors
-import nats.js.errors
-from nats.js import JetStreamContext
+from nats.aio.client import Client
 
 from atalaia import __version__
-from atalaia.broker.metrics import publish_metrics
+from atalaia.broker.metrics import MetricsPublisher, OneByOne
 from atalaia.clock import Clock
+from atalaia.errors import Invalid, Transient
 from atalaia.events.metrics import HistogramDelta, MetricsBatch
 from atalaia.service.run import Lifecycle
 
 KIND = "service"
+ANSWERED_WITHIN_S = 1.0
 
 
 class Meter(Protocol):
@@ -66,7 +66,7 @@ class Instruments:
 
 
 async def report(
-    js: JetStreamContext,
+    client: Client,
     lifecycle: Lifecycle,
     clock: Clock,
     instruments: Instruments,
@@ -77,19 +77,34 @@ async def report(
 ) -> None:
     """Publish the instruments every interval until the service stops, then say that this source leaves.
 
-    A report that the broker does not take is dropped: the next one says more, save for the
-    histograms' events of that interval.
+    What the histograms of an interval hold is told once: a report that the broker did not acknowledge
+    goes again before the next is made. A broker that is away, or slow at the end, holds nobody up.
     """
+    outgoing = OneByOne(MetricsPublisher(client, within_s=ANSWERED_WITHIN_S))
     start = clock.now()
+
+    def next_batch() -> MetricsBatch:
+        return _batch(instruments, service, instance, start, clock.now(), interval_s)
+
     while not lifecycle.stopping.is_set():
-        await _publish(js, _batch(instruments, service, instance, start, clock.now(), interval_s))
+        if client.is_connected:
+            await _publish(outgoing, next_batch)
         try:
             async with asyncio.timeout(interval_s):
                 await lifecycle.stopping.wait()
         except TimeoutError:
             continue
-    last = _batch(instruments, service, instance, start, clock.now(), interval_s)
-    await _publish(js, last.model_copy(update={"final": True}))
+    if client.is_connected:
+        await _publish(outgoing, lambda: next_batch().model_copy(update={"final": True}))
+
+
+async def _publish(outgoing: OneByOne, next_batch: Callable[[], MetricsBatch]) -> None:
+    try:
+        await outgoing.settle()
+        outgoing.put(next_batch())
+        await outgoing.settle()
+    except (Transient, Invalid):
+        return
 
 
 def _batch(
@@ -112,10 +127,3 @@ def _batch(
         histograms=instruments.histograms(),
         start=start,
     )
-
-
-async def _publish(js: JetStreamContext, batch: MetricsBatch) -> None:
-    try:
-        await publish_metrics(js, batch, batch.body(), within_s=1)
-    except (nats.errors.Error, nats.js.errors.Error, TimeoutError):
-        return
