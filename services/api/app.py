@@ -29,6 +29,7 @@ from services.api.adapters.feed import Feed
 from services.api.adapters.histories import StreamHistories
 from services.api.adapters.loadtests import StreamLoadTests
 from services.api.adapters.machine import describe_machine
+from services.api.adapters.measured import measured
 from services.api.adapters.notifications import PostgresNotifications
 from services.api.adapters.probes import Probes, cache_probe, http_probe, nats_probe, postgres_probe
 from services.api.adapters.requests import AlertingRequests, StreamDepartures
@@ -88,6 +89,8 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
             LoadTestHandlers(loadtests),
             RootHandlers(lifecycle.ready, lifecycle.stopping),
         )
+        served, reporter = measured(app, settings.nats_url, clock)
+        stack.push_async_callback(reporter.stop)
         hub = faststream_broker(settings.nats_url, name="api-events")
         events.register(hub)
         stack.push_async_callback(hub.stop)
@@ -120,7 +123,8 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
                 group.create_task(probes.run()),
                 group.create_task(_keep_alerted(feed, active)),
             ]
-            web = group.create_task(_serve_http(Guard(app, settings.hosts), listener, lifecycle))
+            reporter.start()
+            web = group.create_task(_serve_http(Guard(served, settings.hosts), listener, lifecycle))
             group.create_task(announce(client, lifecycle, clock, service="api", instance=settings.instance))
             group.create_task(
                 report(
