@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from time import perf_counter
 from typing import Any, TypeAlias
 
@@ -19,10 +19,14 @@ KEY = "atalaia"  # of the scope: where frameworks that keep routes to themselves
 CLIENT_GONE = "client_disconnect"
 STATUS_CLIENT_GONE = 499  # nobody got a status: the one that proxies write into their logs
 INCOMPLETE = "incomplete_response"
+EVENTS = b"text/event-stream"
 
 
 class Exchange:
     """Ends with the last chunk of the response, whatever the application does afterwards.
+
+    A stream of events ends when it begins: how long somebody listens is no response time, and one
+    page that was open for an hour would make a service's p95.
 
     `route`, or `ask_route`, and `error` (a type's name) may be set from outside before that.
     """
@@ -64,10 +68,12 @@ class Exchange:
         elif kind != "http.response.pathsend":
             if kind == "http.response.start":
                 self._status = message["status"]
+                if _are_events(message.get("headers", ())):
+                    self._end(self.error)
             return self._send(message)
         # set first: once this is sent, servers tell whoever listens that the client is gone
         self._last = True
-        if self._streamed:
+        if self._streamed or self._ended:
             return self._watched(message)
         self._end(self.error)
         return self._send(message)
@@ -112,6 +118,14 @@ class Exchange:
         recorder.active[self.method] -= 1
         recorder.request(self.method, route, status, error, duration_s, self._received, self._sent)
         scope.pop(KEY, None)  # no cycle is left for the collector
+
+
+def _are_events(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    # a loop, for it runs for every response; no other header has such a value
+    for _, value in headers:  # noqa: SIM110
+        if value.startswith(EVENTS):
+            return True
+    return False
 
 
 class Connection:

@@ -61,6 +61,25 @@ async def test_a_stream_lasts_until_its_last_chunk(seconds: Seconds) -> None:
     }
 
 
+@pytest.mark.parametrize("events", [3, 1, 0])
+async def test_a_stream_of_events_lasts_until_it_begins(seconds: Seconds, events: int) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(events):
+            seconds.now_s += 3600.0
+            yield b"data: x\n\n"
+
+    async def endpoint(request: Request) -> Response:
+        seconds.now_s += 1.0
+        return StreamingResponse(chunks(), media_type="text/event-stream")
+
+    measured = Measured(app(endpoint))
+    await measured.get("/")
+    assert measured.recorder.active == {"GET": 0}
+    taken = measured.recorder.take()
+    assert requests_in(taken) == {("GET", "/", "200", None): 1}
+    assert next(one for series, one in taken.items() if series.startswith(DURATION)).sum == 1.0
+
+
 async def test_a_background_task_is_not_part_of_the_request(seconds: Seconds) -> None:
     async def endpoint(request: Request) -> Response:
         seconds.now_s += 1.0
