@@ -125,7 +125,10 @@ class Remote:
             self._healing = None
 
     async def _probe(self) -> None:
-        probe = self._breaker.enter(time.monotonic())
+        try:
+            probe = self._breaker.enter(time.monotonic())
+        except Refused:  # timers come up to a millisecond early
+            return
         try:
             await _ours(self._calls, _echoed, self.within_s)
             await _ours(self._bulk, self._mend, BULK_WITHIN_S)

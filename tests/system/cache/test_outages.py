@@ -13,6 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from atalaia.cache import Cache
+from atalaia.cache.remote import Remote
 from tests.system.cache.conftest import Valkey
 from tests.system.cache.test_invalidation import Shop, on
 
@@ -226,3 +227,19 @@ async def test_a_hung_redis_does_not_hold_up_the_end(valkey: Valkey) -> None:
     async with asyncio.timeout(SOON_S):
         await cache.close()
         assert await asking == [x * x for x in range(100, 120)]
+
+
+async def test_a_probe_that_comes_too_early_is_not_the_last(valkey: Valkey) -> None:
+    async def nothing(redis: Redis) -> None:
+        return
+
+    remote = Remote(valkey.url, within_s=1.0, mend=nothing)
+    remote.heal()
+    healing = remote._healing
+    assert healing is not None
+    await asyncio.sleep(0)
+    remote._breaker.trip(time.monotonic() + 0.3)  # later than the probe that is on its way
+    async with asyncio.timeout(SOON_S):
+        await healing
+        assert remote.available
+    await remote.close(within_s=1.0)
