@@ -13,7 +13,7 @@ from collections.abc import Collection, Coroutine
 from typing import Any
 
 AGAIN_S = 0.2  # between two cancellations: time for a task to put away what it has in its hands
-LEFT_AFTER_S = 1.0
+LEFT_AFTER_S = 0.5
 
 
 async def ended(tasks: Collection[asyncio.Task[Any]], *, within_s: float) -> bool:
@@ -36,7 +36,7 @@ async def ended(tasks: Collection[asyncio.Task[Any]], *, within_s: float) -> boo
 async def bounded(work: Coroutine[Any, Any, Any], *, within_s: float) -> bool:
     """Run what must not hold anybody up; return whether it came to its end within `within_s`.
 
-    What did not is cancelled, again and again for a second, then left to itself: unlike under
+    What did not is cancelled, again and again for half a second, then left to itself: unlike under
     `asyncio.timeout` it makes no difference whether `work` heeds that. Raises what `work` raised in time.
     """
     task = asyncio.ensure_future(work)
