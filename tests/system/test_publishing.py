@@ -43,6 +43,18 @@ async def test_an_answer_that_is_not_the_streams_is_no_acknowledgement(client: C
         await broker.publish(client.jetstream(), "answered.by.others", b"{}", headers={}, within_s=0.2)
 
 
+async def test_a_cancellation_that_meets_the_answer_is_heeded(client: Client) -> None:
+    subject = f"asked.{uuid4().hex}"
+    await answer_all(client, subject)
+    asking = asyncio.create_task(client.request(subject, b"", timeout=5))
+    async with asyncio.timeout(5):
+        while not any(answer.done() for answer in client._resp_map.values()):
+            await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert asking.cancelled()
+
+
 async def test_the_streams_answer_is_found_among_others(client: Client) -> None:
     name = f"T{uuid4().hex}"
     stream = client.jetstream()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import nats.errors
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from atalaia import log as _log
 from atalaia.errors import Transient
@@ -20,11 +22,20 @@ PINGS_UNANSWERED = 2
 
 
 class EnduringClient(Client):
-    """A client that comes back after a server threw it out.
+    """A client that comes back after a server threw it out, and whose requests heed a cancellation.
 
     nats-py closes for good when the server says an error: refused credentials, too many connections,
     whatever. All of them may be over a moment later.
     """
+
+    async def request(self, *arguments: Any, **named: Any) -> Msg:
+        """As nats-py's, everything of a stream's included; cancelled, it never returns an answer."""
+        task = asyncio.current_task()
+        before = task.cancelling() if task is not None else 0
+        answer = await super().request(*arguments, **named)
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError  # on 3.11 `wait_for`, in there, forgot it beside the answer
+        return answer
 
     async def _process_err(self, err_msg: str) -> None:
         if "permissions violation" in err_msg.lower():
