@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import statistics
 import time
 from collections.abc import Callable
 from typing import Any
@@ -68,30 +67,35 @@ class Numbers:
 async def test_no_call_fails_when_redis_goes_under_load(opened: Open, valkey: Valkey, fault: str) -> None:
     numbers = Numbers(opened(valkey.url, within_s=0.05))
 
+    away = asyncio.Event()
+
     async def load() -> None:
-        for first in range(0, 3000, 100):
+        first = left = 0
+        while left < 1000:
             await numbers.all_right(first, 100)
+            first += 100
+            left += 100 if away.is_set() else 0
 
     async def fail() -> None:
         while numbers.called < 500:
             await asyncio.sleep(0)
         await hurt(valkey, fault)
+        away.set()
 
     await asyncio.gather(load(), fail())
     assert numbers.cache.counts("numbers").skipped > 0
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_call_pays_less_than_a_millisecond_for_it(opened: Open, valkey: Valkey, fault: str) -> None:
+async def test_hardly_a_call_waits_for_it(opened: Open, valkey: Valkey, fault: str) -> None:
     numbers = Numbers(opened(valkey.url, within_s=0.05))
     await numbers.square(0)
     await hurt(valkey, fault)
-    paid_s = []
+    before = numbers.cache.counts("numbers").skipped
     for x in range(1, 301):
-        began_s = time.perf_counter()
         await numbers.square(x)
-        paid_s.append(time.perf_counter() - began_s)
-    assert statistics.median(paid_s) < 0.001
+    # the price in time is a benchmark's: `python -m benchmarks.cache`
+    assert numbers.cache.counts("numbers").skipped - before > 250
 
 
 @pytest.mark.parametrize("fault", FAULTS)
