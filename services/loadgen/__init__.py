@@ -1,1 +1,4 @@
-"""The load generator: as a service it waits to be asked."""
+"""The load generator: drives HTTP services, and says when its own measurement is not to be believed.
+
+In: the command line, or `atalaia.rpc.loadgen.*`. Out: HTTP requests, a summary, files, `ATALAIA_LOADTESTS`.
+"""

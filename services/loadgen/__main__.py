@@ -1,20 +1,25 @@
-"""`python -m services.loadgen [serve]`"""
+"""`python -m services.loadgen [serve | compare … | --users 20 --requests 10 | …]`
+
+Imports wait until it is known what is asked for: `--help` answers at once.
+"""
 
 import sys
 
-from atalaia.service import run
-from services.loadgen.app import serve
-from services.loadgen.settings import LoadgenSettings
-
 
 def main(arguments: list[str]) -> int:
-    if arguments not in ([], ["serve"]):
-        sys.stderr.write(
-            f"loadgen: {' '.join(arguments)!r}: tests from the command line come with a later version; "
-            "without arguments, or with `serve`, this is the service\n"
-        )
-        return 2
-    return run("loadgen", LoadgenSettings, serve)
+    if arguments in ([], ["serve"]):
+        from atalaia.service import run
+        from services.loadgen.app import serve
+        from services.loadgen.settings import LoadgenSettings
+
+        return run("loadgen", LoadgenSettings, serve)
+    if arguments == ["worker"]:
+        from services.loadgen.adapters.worker import main as work
+
+        return work()
+    from services.loadgen.cli.main import main as command
+
+    return command(arguments)
 
 
 if __name__ == "__main__":

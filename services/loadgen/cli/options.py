@@ -1,0 +1,194 @@
+"""From arguments to a plan: what fits together, and what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import secrets
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from atalaia.errors import Invalid
+from services.loadgen.adapters.outputs import KINDS, refuse_unwritable
+from services.loadgen.domain.plan import OPEN_CONNECTIONS, Closed, Open, Plan, Request, Stage, Step
+from services.loadgen.domain.slo import Slo
+from services.loadgen.domain.slo import parse as parse_slo
+from services.loadgen.domain.spoken import duration_s, rates, stages, stress_steps
+
+HEALTH = "/api/v1/monitoring/health"
+_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a test from the command line is, beside its plan."""
+
+    plan: Plan
+    slos: tuple[Slo, ...]
+    abort_on_fail: bool
+    warmup_s: float
+    workers: int
+    stress: bool
+    outputs: tuple[tuple[str, str], ...]
+    plain: bool
+    quiet: bool
+
+
+def options(given: argparse.Namespace) -> Options:
+    """Return what the arguments mean.
+
+    Raises:
+        Invalid: they do not fit together; says which, and what would.
+    """
+    slos = tuple(parse_slo(text) for text in given.slo)
+    if given.abort_on_fail and not slos:
+        raise Invalid("--abort-on-fail needs an --slo that could fail")
+    load = _load(given)
+    workers = _positive(given.workers, "--workers")
+    users = load.most_users if isinstance(load, Closed) else 0
+    connections = given.connections or users or OPEN_CONNECTIONS
+    if users and connections < users:
+        raise Invalid(f"--connections {connections}: each of {users} users needs one of its own")
+    _keep_below(given.max_rps, load)
+    plan = Plan(
+        run_id=_run_id(given.run_id),
+        requests=_requests(given),
+        load=load,
+        connections=max(_positive(connections, "--connections"), workers),
+        timeout_s=duration_s(given.timeout),
+        keep_alive=not given.no_keepalive,
+        follow_redirects=given.follow_redirects,
+        verify_tls=not given.insecure,
+        max_in_flight=given.max_in_flight and _positive(given.max_in_flight, "--max-in-flight"),
+        allowed_hosts=(*given.allow_host, *own_hosts()),
+        shares=workers,
+    )
+    return Options(
+        plan,
+        slos,
+        given.abort_on_fail,
+        0.0 if given.warmup in ("0", "none") else duration_s(given.warmup),
+        workers,
+        given.stress,
+        _outputs(given.out),
+        given.plain,
+        given.quiet,
+    )
+
+
+def own_hosts() -> tuple[str, ...]:
+    """Return the names under which the platform on this machine is reached."""
+    named = os.environ.get("ATALAIA_ALLOWED_HOSTS", "")
+    return (socket.gethostname(), *(name.strip() for name in named.split(",") if name.strip()))
+
+
+def _load(given: argparse.Namespace) -> Closed | Open:
+    if given.stress:
+        most = _positive(given.max_users or 100, "--max-users")
+        return Closed(stress_steps(most, duration_s(given.step)), None, _think_s(given))
+    if given.max_users is not None:
+        raise Invalid("--max-users belongs to --stress")
+    if given.stages:
+        return Open(stages(given.stages), given.arrival, given.seed)
+    if given.rps is not None or given.endurance:
+        if given.users is not None:
+            raise Invalid("--users is the closed model, --rps and --endurance are the open one: choose")
+        first, last = rates(given.rps if given.rps is not None else "50")
+        if given.duration is None:
+            raise Invalid("how long? --duration 30s")
+        return Open((Stage(duration_s(given.duration), first, last),), given.arrival, given.seed)
+    if given.users is None:
+        raise Invalid(
+            "say how much: --users 20 --requests 10, --stress, or --endurance --duration 30 --rps 50"
+        )
+    if given.requests is None and given.duration is None:
+        raise Invalid("how much of it? --requests 10 (of each user) or --duration 30s")
+    users = _positive(given.users, "--users")
+    length = duration_s(given.duration) if given.duration else None
+    each = None if given.requests is None else _positive(given.requests, "--requests")
+    return Closed((Step(users, length),), each, _think_s(given))
+
+
+def _think_s(given: argparse.Namespace) -> float:
+    return 0.0 if given.think.strip("0") in ("", "ms", "s") else duration_s(given.think)
+
+
+def _keep_below(most: float | None, load: Closed | Open) -> None:
+    if most is None:
+        return
+    if isinstance(load, Closed):
+        raise Invalid("--max-rps limits the open model; users send as fast as they are answered")
+    if load.most_rps > most:
+        raise Invalid(f"the plan has {load.most_rps:g} requests a second, --max-rps allows {most:g}")
+
+
+def _requests(given: argparse.Namespace) -> tuple[Request, ...]:
+    body = given.body or ""
+    if body.startswith("@"):
+        try:
+            body = Path(body[1:]).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Invalid(f"--body {given.body}: {error}") from error
+    method = (given.method or ("POST" if body else "GET")).upper()
+    if not method.isalpha():
+        raise Invalid(f"--method {given.method!r} is none")
+    headers = tuple(_header(text) for text in given.header)
+    urls = given.url or [default_url()]
+    return tuple(
+        Request(url, method, headers, body, weight) for url, weight in (_weighted(url) for url in urls)
+    )
+
+
+def default_url() -> str:
+    """Return the gateway's health on this machine."""
+    return f"http://127.0.0.1:{os.environ.get('ATALAIA_HTTP_PORT') or 8000}{HEALTH}"
+
+
+def _weighted(text: str) -> tuple[str, float]:
+    match = re.fullmatch(r"(.+)@(\d+(?:\.\d+)?)", text)
+    if match is None or "/" not in match[1].partition("://")[2]:  # an @ before the path is user info
+        return text, 1.0
+    weight = float(match[2])
+    if weight <= 0:
+        raise Invalid(f"--url {text}: a weight is more than 0")
+    return match[1], weight
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise Invalid(f"--header {text!r} is none; write 'Name: value'")
+    return name.strip(), value.strip()
+
+
+def _positive(number: int, name: str) -> int:
+    if number < 1:
+        raise Invalid(f"{name} {number}: at least 1")
+    return number
+
+
+def _run_id(given: str | None) -> str:
+    if given is None:
+        return new_run_id(datetime.now(UTC))
+    if not _RUN_ID.fullmatch(given):
+        raise Invalid(f"--run-id {given!r}: letters, digits, _ and -, at most 64")
+    return given
+
+
+def new_run_id(at: datetime) -> str:
+    """Return a name for a run that sorts by time."""
+    return f"{at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def _outputs(given: list[str]) -> tuple[tuple[str, str], ...]:
+    found = []
+    for text in (part for one in given for part in one.split(",")):
+        kind, equals, path = text.partition("=")
+        if kind not in KINDS or not equals or not path:
+            raise Invalid(f"--out {text!r}: KIND=FILE, where KIND is one of {', '.join(KINDS)}")
+        refuse_unwritable(path)
+        found.append((kind, path))
+    return tuple(found)

@@ -1,0 +1,261 @@
+"""A run's result: the fields that CONTRACT.md names, and what else there is to say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.loadgen.domain.ending import Ending
+from services.loadgen.domain.histogram import Histogram
+from services.loadgen.domain.plan import Closed, Open, Plan
+from services.loadgen.domain.slo import Judged, Sliding, Slo, Stretch
+from services.loadgen.domain.slo import judge as judge_slo
+from services.loadgen.domain.times import Times, times_of
+from services.loadgen.domain.totals import Totals
+from services.loadgen.domain.verdict import Health, Verdict, judge
+
+NS = 1e9
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything known after a run."""
+
+    plan: Plan
+    totals: Totals
+    ending: Ending
+    verdict: Verdict
+    slos: Sequence[Judged]
+    started_at: str
+    finished_at: str
+    ceiling: float | None
+    interrupted: bool
+    aborted: str = ""
+    response: Times = field(init=False)
+    service: Times = field(init=False)
+    latency: Times = field(init=False)
+
+    def __post_init__(self) -> None:
+        out, oldest_ns = self.ending.censored.count, self.ending.censored.max_ns
+        histograms = self.totals.histograms
+        set_once = object.__setattr__
+        set_once(self, "response", times_of(histograms["response"], out=out, oldest_out_ns=oldest_ns))
+        set_once(self, "service", times_of(histograms["service"]))
+        set_once(self, "latency", times_of(histograms["latency"]))
+
+    @property
+    def ended(self) -> int:
+        counts = self.totals.counts
+        return sum(counts[end] for end in ("ok", "http_errors", "connection_errors", "timeouts"))
+
+    @property
+    def success_rate(self) -> float | None:
+        total = self.ended + self.totals.counts["shed"]
+        return self.totals.counts["ok"] / total if total else None
+
+    @property
+    def seconds(self) -> float:
+        return seconds_of(self.plan, self.ending, self.interrupted or bool(self.aborted))
+
+    @property
+    def judged_seconds(self) -> float:
+        return max(self.seconds - self.totals.judged_from_s, 0.0)
+
+    @property
+    def rate(self) -> float | None:
+        return self.totals.judged["sent"] / self.judged_seconds if self.judged_seconds else None
+
+    @property
+    def throughput(self) -> float | None:
+        return self.totals.judged["ok"] / self.judged_seconds if self.judged_seconds else None
+
+    @property
+    def bytes_rate(self) -> float | None:
+        received = self.totals.judged["bytes_received"]
+        return received / self.judged_seconds if self.judged_seconds else None
+
+    @property
+    def lag_p99_s(self) -> float | None:
+        return _p99_s(self.totals.histograms["lag"])
+
+    @property
+    def loop_p99_s(self) -> float | None:
+        return _p99_s(self.totals.histograms["loop"])
+
+    def to_json(self) -> dict[str, Any]:
+        counts, totals = self.totals.counts, self.totals
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "run_id": self.plan.run_id,
+            "target": self.plan.target,
+            "model": self.plan.model,
+            "load": described(self.plan),
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
+            "duration_s": self.seconds,
+            "warmup_s": totals.warmup_s,
+            "interrupted": self.interrupted,
+            "aborted": self.aborted,
+            "offered": counts["offered"] or counts["sent"],
+            "sent": counts["sent"],
+            "ok": counts["ok"],
+            "http_errors": counts["http_errors"],
+            "connection_errors": counts["connection_errors"],
+            "timeouts": counts["timeouts"],
+            "in_flight": self.ending.in_flight,
+            "shed": counts["shed"],
+            "unsent": self.ending.unsent,
+            "success_rate": self.success_rate,
+            "rate": self.rate,
+            "throughput": self.throughput,
+            "bytes_per_s": self.bytes_rate,
+            "response": self.response.to_json(),
+            "service": self.service.to_json(),
+            "latency": self.latency.to_json(),
+            "connect": times_of(totals.histograms["connect"]).to_json(),
+            "failures": times_of(totals.histograms["failures"]).to_json(),
+            "errors": dict(totals.errors),
+            "statuses": dict(totals.statuses),
+            "checks": {
+                name: {"passed": totals.passed[name], "failed": totals.failed[name]}
+                for name in sorted({*totals.passed, *totals.failed})
+            },
+            "generator": {
+                "lag_p99_s": self.lag_p99_s,
+                "loop_p99_s": self.loop_p99_s,
+                "cpu_share": max((row.cpu_share for row in totals.rows), default=None),
+                "cpu_wait_share": max((row.cpu_wait_share for row in totals.rows), default=None),
+                "rss_bytes": max((row.rss_bytes for row in totals.rows), default=None),
+                "ceiling_per_core": self.ceiling,
+                "workers": self.plan.shares,
+                "precise_timer": self.ending.precise_timer,
+            },
+            "verdict": self.verdict.to_json(),
+            "slo": [judged.to_json() for judged in self.slos],
+        }
+
+
+def seconds_of(plan: Plan, ending: Ending, cut_short: bool) -> float:
+    """Return how long the load lasted: the schedule where it was kept, else until the last request."""
+    planned_s = plan.duration_s()
+    if planned_s is None:
+        return ending.sending_s
+    if cut_short:
+        return min(ending.ended_s, max(planned_s, ending.sending_s))
+    return max(planned_s, ending.sending_s) if isinstance(plan.load, Open) else planned_s
+
+
+def described(plan: Plan) -> str:
+    """Return the load in words."""
+    load = plan.load
+    if isinstance(load, Closed):
+        first, last = load.steps[0], load.steps[-1]
+        if len(load.steps) > 1:
+            return f"{first.users} to {last.users} users, {last.duration_s:g} s a step"
+        each = f", {load.requests_each} requests each" if load.requests_each is not None else ""
+        return f"{first.users} users{each}" + (f", {first.duration_s:g} s" if first.duration_s else "")
+    rates = [load.stages[0].from_rps, *(stage.to_rps for stage in load.stages)]
+    spoken = f"{rates[0]:g}" if len(set(rates)) == 1 else " to ".join(f"{rate:g}" for rate in rates)
+    return f"{load.arrival} arrivals, {spoken}/s, {load.duration_s:g} s"
+
+
+def conclude(
+    plan: Plan,
+    totals: Totals,
+    ending: Ending,
+    *,
+    slos: Sequence[Slo],
+    sliding: Sequence[Sliding],
+    started_at: str,
+    finished_at: str,
+    ceiling: float | None,
+    lost: Sequence[str],
+    interrupted: bool,
+    aborted: str,
+) -> Outcome:
+    """Judge the measurement, and the target by its SLOs."""
+    seconds = seconds_of(plan, ending, interrupted or bool(aborted))
+    response = times_of(totals.histograms["response"])
+    steady = [row for row in totals.rows if not row.warmup]
+    health = Health(
+        open_model=plan.model == "open",
+        balanced=bool(lost) or totals.balanced(ending.in_flight),
+        lag_p99_s=_p99_s(totals.histograms["lag"]),
+        loop_p99_s=_p99_s(totals.histograms["loop"]),
+        response_p50_s=response.percentiles["p50"],
+        cpu_shares=[row.cpu_share for row in steady],
+        cpu_wait_shares=[row.cpu_wait_share for row in steady if row.to_s - row.from_s > 0.5],
+        rate_per_worker=totals.counts["sent"] / seconds / plan.shares if seconds else 0.0,
+        ceiling_per_worker=ceiling,
+        offered=totals.counts["offered"],
+        unsent=ending.unsent if not interrupted else 0,
+        own_faults=own_faults(totals),
+        lost=lost,
+    )
+    return Outcome(
+        plan,
+        totals,
+        ending,
+        judge(health),
+        judge_all(slos, sliding, totals, ending, seconds - totals.judged_from_s),
+        started_at,
+        finished_at,
+        ceiling,
+        interrupted,
+        aborted,
+    )
+
+
+def judge_all(
+    slos: Sequence[Slo], sliding: Sequence[Sliding], totals: Totals, ending: Ending, seconds: float
+) -> list[Judged]:
+    """Judge every SLO of a run, or of a run so far."""
+    worst = {one.slo.expression: one for one in sliding}
+    return [
+        worst[slo.expression].judged()
+        if slo.over_s
+        else judge_slo(
+            slo,
+            Stretch(
+                totals.judged,
+                totals.histograms[slo.of],
+                seconds,
+                ending.censored.count,
+                ending.censored.max_ns,
+            ),
+        )
+        for slo in slos
+    ]
+
+
+def own_faults(totals: Totals) -> dict[str, int]:
+    """Return the errors that were for want of something here."""
+    number = totals.counts["own_faults"]
+    names = ("no_descriptors", "no_ports", "no_buffers", "no_memory")
+    found = {name: totals.errors[name] for name in names if totals.errors[name]}
+    return found if number else {}
+
+
+def exit_code(outcome: Outcome, *, regressed: bool, signalled: int | None) -> int:
+    """Return what the process ends with: the worst of what there is to say, measurement before target."""
+    if signalled is not None:
+        return 128 + signalled
+    if outcome.verdict.measurement == "invalid":
+        return 4
+    if any(judged.passed is False for judged in outcome.slos):
+        return 3
+    if outcome.totals.counts["sent"] and not answered(outcome.totals):
+        return 1
+    return 5 if regressed else 0
+
+
+def answered(totals: Totals) -> bool:
+    """Whether anything at all came back."""
+    return any(totals.counts[end] for end in ("ok", "http_errors", "timeouts")) or not totals.counts["sent"]
+
+
+def _p99_s(histogram: Histogram) -> float | None:
+    value = histogram.quantile_ns(0.99)
+    return None if value is None else value / NS

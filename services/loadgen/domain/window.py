@@ -1,0 +1,105 @@
+"""What happened in one second of a run, and how such seconds add up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from services.loadgen.domain.histogram import NOTHING, Delta, merged
+
+COUNTS = (
+    "offered",
+    "sent",
+    "ok",
+    "http_errors",
+    "connection_errors",
+    "timeouts",
+    "shed",
+    "bytes_received",
+    "own_faults",
+)
+# response: from the intended time; service: from the write; latency: from the write to the first byte;
+# failures: response times of answers that were errors; lag: how late sends left; loop: how late the loop was
+HISTOGRAMS = ("response", "service", "latency", "connect", "failures", "lag", "loop")
+
+
+@dataclass(slots=True)
+class Window:
+    """One worker's second, or the sum of several workers'. Gauges are those at its end."""
+
+    index: int
+    from_s: float
+    to_s: float
+    counts: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    passed: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    histograms: dict[str, Delta] = field(default_factory=dict)
+    in_flight: int = 0
+    waiting: int = 0
+    users: int = 0
+    cpu_share: float = 0.0
+    cpu_wait_share: float = 0.0
+    rss_bytes: int = 0
+
+    def histogram(self, name: str) -> Delta:
+        return self.histograms.get(name, NOTHING)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "index": self.index,
+            "from_s": self.from_s,
+            "to_s": self.to_s,
+            **{name: self.counts[name] for name in COUNTS},
+            "errors": dict(self.errors),
+            "statuses": dict(self.statuses),
+            "checks_passed": dict(self.passed),
+            "checks_failed": dict(self.failed),
+            "histograms": {name: delta.to_json() for name, delta in self.histograms.items() if delta.count},
+            "in_flight": self.in_flight,
+            "waiting": self.waiting,
+            "users": self.users,
+            "cpu_share": self.cpu_share,
+            "cpu_wait_share": self.cpu_wait_share,
+            "rss_bytes": self.rss_bytes,
+        }
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Self:
+        return cls(
+            index=body["index"],
+            from_s=body["from_s"],
+            to_s=body["to_s"],
+            counts=Counter({name: body[name] for name in COUNTS}),
+            errors=Counter(body["errors"]),
+            statuses=Counter(body["statuses"]),
+            passed=Counter(body["checks_passed"]),
+            failed=Counter(body["checks_failed"]),
+            histograms={name: Delta.from_json(delta) for name, delta in body["histograms"].items()},
+            **{name: body[name] for name in ("in_flight", "waiting", "users")},
+            **{name: body[name] for name in ("cpu_share", "cpu_wait_share", "rss_bytes")},
+        )
+
+
+def together(windows: Sequence[Window]) -> Window:
+    """Return the workers' windows of one index as one: counts add up, the busiest worker's health stands."""
+    first = windows[0]
+    total = Window(first.index, min(w.from_s for w in windows), max(w.to_s for w in windows))
+    for window in windows:
+        total.counts.update(window.counts)
+        total.errors.update(window.errors)
+        total.statuses.update(window.statuses)
+        total.passed.update(window.passed)
+        total.failed.update(window.failed)
+    names = {name for window in windows for name in window.histograms}
+    total.histograms = {name: merged([window.histogram(name) for window in windows]) for name in names}
+    total.in_flight = sum(window.in_flight for window in windows)
+    total.waiting = sum(window.waiting for window in windows)
+    total.users = sum(window.users for window in windows)
+    total.cpu_share = max(window.cpu_share for window in windows)
+    total.cpu_wait_share = max(window.cpu_wait_share for window in windows)
+    total.rss_bytes = max(window.rss_bytes for window in windows)
+    return total

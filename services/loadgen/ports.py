@@ -1,0 +1,44 @@
+"""What running a test needs from the world."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from services.loadgen.domain.plan import Plan
+from services.loadgen.domain.totals import Row
+from services.loadgen.domain.window import Window
+
+
+class Share(Protocol):
+    """Something that sends one part of a plan: a process here, or an instance elsewhere."""
+
+    name: str
+
+    async def prepare(self, plan: Plan) -> None:
+        """Return once it could begin at once.
+
+        Raises:
+            Invalid, Misconfigured: it cannot be run like this.
+            Transient: it did not come up.
+        """
+
+    def begin(self, epoch_ns: int) -> None:
+        """Start at this time of our CLOCK_MONOTONIC."""
+
+    def stop(self) -> None:
+        """End at once; a last window and the end still come."""
+
+    async def hear(self) -> tuple[str, Any]:
+        """Return the next word: `window` with a Window, `end` with an Ending, `lost` with a reason."""
+
+    async def close(self) -> None: ...
+
+
+class Listener(Protocol):
+    """Told what happens. Must return at once: what takes long it does elsewhere."""
+
+    def started(self, identity: dict[str, Any]) -> None: ...
+
+    def window(self, window: Window, row: Row) -> None: ...
+
+    def finished(self, result: dict[str, Any]) -> None: ...

@@ -1,0 +1,76 @@
+"""The load generator as a child process, for tests that look at it from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[3]
+ENDS = ("ok", "http_errors", "connection_errors", "timeouts", "in_flight")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    code: int
+    stdout: str
+    stderr: str
+    result: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"exit {self.code}\n{self.stdout}\n{self.stderr}"
+
+
+async def start(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("ATALAIA_") and name not in ("NATS_URL", "DATABASE_URL", "REDIS_URL")
+    }
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.loadgen",
+        *arguments,
+        cwd=ROOT,
+        env={**clean, "PYTHONPATH": f"{ROOT / 'shared'}{os.pathsep}{ROOT}", **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def loadgen(
+    folder: Path,
+    *arguments: str,
+    signals: signal.Signals | None = None,
+    after: Callable[[], bool] | None = None,
+    **environment: str,
+) -> Run:
+    """Run it to its end; with `signals`, send that once `after` is true."""
+    out = folder / "run.json"
+    out.unlink(missing_ok=True)
+    process = await start(*arguments, "--plain", f"--out=json={out}", **environment)
+    if signals is not None:
+        assert after is not None
+        while not after():
+            await asyncio.sleep(0.02)
+        process.send_signal(signals)
+    stdout, stderr = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode is not None
+    result = json.loads(out.read_text()) if out.exists() else {}
+    return Run(process.returncode, stdout.decode(), stderr.decode(), result)
+
+
+def balanced(result: dict[str, Any]) -> bool:
+    windows = result["windows"]
+    return bool(
+        result["sent"] == sum(result[end] for end in ENDS)
+        and result["sent"] == sum(window["sent"] for window in windows)
+        and result["response"]["count"] == result["service"]["count"] == result["ok"] + result["timeouts"]
+    )
