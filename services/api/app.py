@@ -27,7 +27,7 @@ from services.api.adapters.cache import RedisCache
 from services.api.adapters.events import Events
 from services.api.adapters.feed import Feed
 from services.api.adapters.histories import StreamHistories
-from services.api.adapters.loadtests import StreamLoadTests
+from services.api.adapters.loadtests import LoadgenRequests, StreamLoadTests
 from services.api.adapters.machine import describe_machine
 from services.api.adapters.measured import measured
 from services.api.adapters.notifications import PostgresNotifications
@@ -72,7 +72,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
         feed = Feed(client, newest, histories, clock)
         alerts = PostgresAlerts(pool)
         events = Events(active, registry, alerts, clock)
-        loadtests = StreamLoadTests(client)
+        loadtests = StreamLoadTests(client, newest, histories)
         requests = AlertingRequests(client)
         probes = _probes(settings, client, pool, cache)
         health = HealthHandlers(registry, active, probes, clock)
@@ -86,7 +86,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
             CacheHandlers(RedisCache(cache)),
             RuleHandlers(ReplicatedRules(client), health.instances),
             SystemHandlers(describe_machine, health.instances, _links(settings)),
-            LoadTestHandlers(loadtests),
+            LoadTestHandlers(loadtests, LoadgenRequests(client)),
             RootHandlers(lifecycle.ready, lifecycle.stopping),
         )
         served, reporter = measured(app, settings.nats_url, clock)

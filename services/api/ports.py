@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from atalaia.events.alerts import Severity
+from atalaia.events.loadtests import LoadTestRequest
 from atalaia.events.matching import Conditions
 from services.api.domain.active import Known
 from services.api.domain.health import State
@@ -231,6 +232,12 @@ class LoadTests(Protocol):
         ...
 
     async def one(self, run_id: str) -> dict[str, Any] | None: ...
+
+
+class LoadTestRunner(Protocol):
+    async def run(self, request: LoadTestRequest) -> str:
+        """Return the run's id; raises `Forbidden`, `Conflict`, `Invalid`, or `Transient`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from services.loadgen.domain.plan import Plan
@@ -42,3 +44,16 @@ class Listener(Protocol):
     def window(self, window: Window, row: Row) -> None: ...
 
     def finished(self, result: dict[str, Any]) -> None: ...
+
+
+class Fleet(Protocol):
+    """The instances that may share a run, this one among them."""
+
+    def take(self) -> bool:
+        """Reserve this instance; False where it has work."""
+
+    def give_back(self) -> None: ...
+
+    def shares(self, wanted: int) -> AbstractAsyncContextManager[Sequence[Share]]:
+        """Lend shares of as many instances as there are, `wanted` at most, this one first."""
+        ...

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel
 
 from atalaia import __version__
 from atalaia.events.alerts import AlertTransition
-from atalaia.events.loadtests import LoadTestEvent
+from atalaia.events.loadtests import LoadTestEvent, LoadTestRequest
 from atalaia.events.metrics import MetricsBatch
 from atalaia.events.services import ServiceAnnouncement
 from atalaia.events.subjects import (
@@ -66,6 +66,7 @@ _CHANNELS: tuple[tuple[str, type[BaseModel], str], ...] = (
     (f"{LOADTESTS_PREFIX}.{{run_id}}.{{event}}", LoadTestEvent, "A load test starts, goes on, ends"),
     (f"{DEAD_PREFIX}.{{service}}", DeadLetter, "What nobody can process"),
     (f"{SERVICES_PREFIX}.{{service}}.{{instance}}", ServiceAnnouncement, "An instance says it is there"),
+    (rpc_subject("loadgen", "run"), LoadTestRequest, "Run a load test (request and reply)"),
     (rpc_subject("alerting", "resolve"), ResolveRequest, "Resolve an alert by hand (request and reply)"),
     (
         rpc_subject("alerting", "create_silence"),

@@ -4,27 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import time
+from datetime import datetime
 from typing import Any
 
+import nats.errors
 from nats.aio.client import Client
 
 from atalaia.broker.pull import Reader, Stored
-from atalaia.errors import Transient
+from atalaia.errors import Conflict, Forbidden, Invalid, Transient
+from atalaia.events.loadtests import LoadTestRequest
 from atalaia.events.streams import LOADTESTS_STREAM
-from atalaia.events.subjects import LOADTESTS_PREFIX, token
+from atalaia.events.subjects import LOADTESTS_PREFIX, rpc_subject, token
 from atalaia.resilience.backoff import delay_s
+from services.api.adapters.histories import StreamHistories
+from services.api.domain.newest import Newest
+from services.api.domain.points import kind_of, series_of
 
 ENDS = ("started", "finished")
 MOST_WINDOWS = 50_000
 QUIET_S = 5.0
+ANSWER_WITHIN_S = 5.0
+LOST_AFTER_S = 120.0
+AROUND_S = 30.0  # a host's measurement covers the time before it
+MOST_SERVER_SERIES = 100
+MOST_SERVER_POINTS = 1000
+SERVER_METRICS = {
+    "host": ("system.cpu.utilization", "system.memory.utilization"),
+    "app": ("http.server.request.duration",),
+}
 
 
 class StreamLoadTests:
     """Every run's start and end in memory; its windows are read when asked for."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, newest: Newest, histories: StreamHistories) -> None:
         self._client = client
+        self._newest = newest
+        self._histories = histories
         self._runs: dict[str, dict[str, Any]] = {}
+        self._over_by_s: dict[str, float] = {}
 
     async def run(self) -> None:
         """Follow starts and ends for ever."""
@@ -41,7 +61,7 @@ class StreamLoadTests:
         if before is not None:
             runs = [run for run in runs if _cursor(run) < before]
         page = runs[:limit]
-        return page, _cursor(page[-1]) if len(runs) > limit else None
+        return [self._as_now(run) for run in page], _cursor(page[-1]) if len(runs) > limit else None
 
     async def one(self, run_id: str) -> dict[str, Any] | None:
         run = self._runs.get(run_id)
@@ -52,10 +72,49 @@ class StreamLoadTests:
         for stored in await self._messages(run_id):
             body = _json(stored)
             if stored.subject.endswith(".window") and len(windows) < MOST_WINDOWS:
-                windows.append(body.get("window") or body)
+                body.pop("histograms", None)  # the broker keeps them for whoever adds them up
+                windows.append(body)
             elif stored.subject.endswith(".finished"):
-                result = body.get("result") or body
-        return {**run, "result": result, "windows": windows}
+                result = body
+        return {**self._as_now(run), "result": result, "windows": windows, "server": await self._server(run)}
+
+    def _as_now(self, run: dict[str, Any]) -> dict[str, Any]:
+        """Return a run; one that should have ended long ago was killed in the middle."""
+        over_by_s = self._over_by_s.get(run["run_id"], math.inf)
+        lost = run["state"] == "running" and time.time() > over_by_s
+        return {**run, "state": "lost"} if lost else run
+
+    async def _server(self, run: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return what the platform measured of hosts and applications in the minutes of a run."""
+        began, ended = _epoch_s(run["started_at"]), _epoch_s(run["finished_at"])
+        if began is None:
+            return []
+        found: list[dict[str, Any]] = []
+        for subject in list(self._newest.subjects()):
+            for metric in SERVER_METRICS.get(subject.kind, ()):
+                history = await self._histories.of(subject.name)
+                kind = kind_of(history, metric)
+                if kind is None or len(found) >= MOST_SERVER_SERIES:
+                    continue
+                some = series_of(
+                    history, metric, kind, since_s=began - AROUND_S, limit=MOST_SERVER_POINTS, raw=False
+                )
+                for labels, points in some:
+                    within = [
+                        point for point in points if ended is None or (point[0] or 0) <= ended + AROUND_S
+                    ]
+                    if within:
+                        found.append(
+                            {
+                                "source": subject.source,
+                                "kind": subject.kind,
+                                "metric": metric,
+                                "type": kind,
+                                "labels": labels,
+                                "points": within,
+                            }
+                        )
+        return found
 
     async def _follow(self) -> None:
         subjects = [f"{LOADTESTS_PREFIX}.*.{end}" for end in ENDS]
@@ -85,11 +144,13 @@ class StreamLoadTests:
         run["target"] = body.get("target") or run["target"]
         if stored.subject.endswith(".started"):
             run["started_at"] = body.get("started_at") or at
+            length_s, began_s = body.get("duration_s"), _epoch_s(run["started_at"])
+            if isinstance(length_s, int | float) and began_s is not None:
+                self._over_by_s[run_id] = began_s + length_s + LOST_AFTER_S
         else:
-            result = body.get("result") or body
             run["finished_at"] = body.get("finished_at") or at
             run["state"] = body.get("state") or "finished"
-            run["verdict"] = result.get("verdict")
+            run["verdict"] = body.get("verdict")
 
     async def _messages(self, run_id: str) -> list[Stored]:
         reader = await Reader.open(
@@ -109,6 +170,13 @@ class StreamLoadTests:
         return found
 
 
+def _epoch_s(at: str | None) -> float | None:
+    try:
+        return datetime.fromisoformat(at).timestamp() if at else None
+    except ValueError:
+        return None
+
+
 def _json(stored: Stored) -> dict[str, Any]:
     try:
         body = json.loads(stored.body)
@@ -123,3 +191,42 @@ def _order(run: dict[str, Any]) -> str:
 
 def _cursor(run: dict[str, Any]) -> str:
     return f"{run['started_at'] or run['finished_at'] or ''} {run['run_id']}"
+
+
+class LoadgenRequests:
+    """Asks an idle instance of the load generator to run a test."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def run(self, request: LoadTestRequest) -> str:
+        """Return the run's id.
+
+        Raises:
+            Forbidden, Conflict, Invalid: the load generator refuses.
+            Transient: there is none, or it does not answer.
+        """
+        if not self._client.is_connected:
+            raise Transient("the broker is away: the load generator cannot be asked")
+        try:
+            answer = await self._client.request(
+                rpc_subject("loadgen", "run"), request.model_dump_json().encode(), timeout=ANSWER_WITHIN_S
+            )
+            reply = json.loads(answer.data)
+        except nats.errors.NoRespondersError as error:
+            raise Transient("no instance of the load generator is there to ask") from error
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise Transient(f"the load generator did not answer: {error!r}") from error
+        except ValueError as error:
+            raise Transient("the load generator's answer could not be read") from error
+        match reply:
+            case {"ok": True, "run_id": str(run_id)}:
+                return run_id
+            case {"error": "forbidden", "detail": str(detail)}:
+                raise Forbidden(detail, field="url")
+            case {"error": "conflict", "detail": str(detail)}:
+                raise Conflict(detail)
+            case {"error": "invalid", "detail": str(detail), "field": str(field)}:
+                raise Invalid(detail, field=field)
+            case _:
+                raise Transient("the load generator's answer could not be read")

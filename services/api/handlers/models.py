@@ -353,6 +353,13 @@ class LoadTestsAnswer(BaseModel):
 class LoadTestDetailAnswer(LoadTestAnswer):
     result: dict[str, Any] | None
     windows: list[dict[str, Any]]
+    server: list[dict[str, Any]] = Field(
+        description="series of hosts and applications, points as in /metrics"
+    )
+
+
+class LoadTestAcceptedAnswer(BaseModel):
+    run_id: str
 
 
 class StateAnswer(BaseModel):

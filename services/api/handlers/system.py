@@ -15,10 +15,12 @@ from starlette.responses import Response
 from atalaia import __version__
 from atalaia.errors import NotFound, Transient
 from atalaia.events.instants import iso
+from atalaia.events.loadtests import LoadTestRequest
 from services.api.domain.registry import Instance
 from services.api.handlers.models import (
     CacheStatusAnswer,
     ClearedAnswer,
+    LoadTestAcceptedAnswer,
     LoadTestDetailAnswer,
     LoadTestsAnswer,
     StateAnswer,
@@ -27,7 +29,7 @@ from services.api.handlers.models import (
     VersionAnswer,
 )
 from services.api.handlers.problems import described
-from services.api.ports import CacheControl, LoadTests
+from services.api.ports import CacheControl, LoadTestRunner, LoadTests
 
 Cursor = Annotated[str, StringConstraints(max_length=300, pattern=r"^[ -~]*$")]
 
@@ -83,14 +85,25 @@ class SystemHandlers:
 
 
 class LoadTestHandlers:
-    def __init__(self, loadtests: LoadTests) -> None:
+    def __init__(self, loadtests: LoadTests, runner: LoadTestRunner) -> None:
         self._loadtests = loadtests
+        self._runner = runner
 
     def register(self, router: APIRouter) -> None:
         router.get("/loadtests", response_model=LoadTestsAnswer)(self.page)
         router.get("/loadtests/{run_id}", response_model=LoadTestDetailAnswer, responses=described(404, 503))(
             self.one
         )
+        router.post(
+            "/loadtests",
+            status_code=202,
+            response_model=LoadTestAcceptedAnswer,
+            responses=described(403, 409, 413, 503),
+        )(self.run)
+
+    async def run(self, body: LoadTestRequest) -> LoadTestAcceptedAnswer:
+        """Run a load test against a host that the load generator's operator allows."""
+        return LoadTestAcceptedAnswer(run_id=await self._runner.run(body))
 
     async def page(
         self,
@@ -102,7 +115,7 @@ class LoadTestHandlers:
         return _json({"loadtests": runs, "next_cursor": following})
 
     async def one(self, run_id: Annotated[Text, Path()]) -> Response:
-        """One load test with its result and its windows."""
+        """One load test: result, windows, and what the platform measured in the same minutes."""
         run = await self._loadtests.one(run_id)
         if run is None:
             raise NotFound(f"no load test {run_id!r}", field="run_id")

@@ -43,9 +43,9 @@ class ClosedDriver(Driver):
         self._users: list[User] = []
         self._think_ns = int(load.think_s * NS)
         self._stages_over = False
-        only = next(mixture)
         # one request alone, and nothing between answer and request: the shortest way
-        self._only = only if len(plan.requests) == 1 and not self._think_ns else None
+        alone = len(plan.requests) == 1 and not self._think_ns
+        self._only = next(mixture) if alone else None
         self._handles: set[asyncio.TimerHandle] = set()
 
     @property

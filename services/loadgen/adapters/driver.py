@@ -136,6 +136,7 @@ class Driver:
         self.unused(connection)
 
     def _broke(self, connection: Connection, why: str, *, own: bool = False) -> None:
+        connection.status = 0
         self.recorder.broke(why, own=own)
         self._ended(connection, now_ns())
 
@@ -157,6 +158,7 @@ class Driver:
             if connecting is not None:
                 connecting.cancel()
             connection.close()
+            connection.status = 0
             self.recorder.timed_out(connection.intended_ns, connection.written_ns, at_ns)
             self._ended(connection, at_ns)
 

@@ -139,8 +139,8 @@ def request_bytes(request: Request, parts: SplitResult, *, keep_alive: bool, run
 
 def mix(prepared: Sequence[Prepared], seed: int) -> Iterator[Prepared]:
     """Yield requests for ever, each as often as its weight says."""
-    if len(prepared) == 1:
-        return itertools.repeat(prepared[0])
+    if len(prepared) <= 1:
+        return itertools.cycle(prepared)
     weights = [one.source.weight for one in prepared]
     return itertools.cycle(random.Random(seed).choices(prepared, weights, k=MIX))
 

@@ -20,7 +20,8 @@ from typing import Any, cast
 
 import uvloop
 
-from atalaia.errors import AtalaiaError
+from atalaia.errors import AtalaiaError, Invalid
+from services.loadgen.adapters import scenario
 from services.loadgen.adapters.alarm import alarm
 from services.loadgen.adapters.closed import ClosedDriver
 from services.loadgen.adapters.connection import now_ns
@@ -28,6 +29,7 @@ from services.loadgen.adapters.driver import NS, Driver
 from services.loadgen.adapters.open import OpenDriver
 from services.loadgen.adapters.prepared import Preparation, mix
 from services.loadgen.adapters.recorder import Recorder
+from services.loadgen.adapters.scenario import ScenarioDriver
 from services.loadgen.adapters.usage import Usage
 from services.loadgen.domain import schedule
 from services.loadgen.domain.ending import Ending
@@ -227,6 +229,11 @@ async def build(plan: Plan, recorder: Recorder) -> Driver:
     preparation = Preparation(plan)
     prepared = [await preparation.of(request) for request in plan.requests]
     load = plan.load
+    if plan.scenario is not None:
+        if not isinstance(load, Closed):
+            raise Invalid("a scenario has users: --users, or --stress")
+        made = scenario.load(plan.scenario)
+        return ScenarioDriver(plan, load, preparation, mix(prepared, plan.share), recorder, made)
     if isinstance(load, Closed):
         return ClosedDriver(plan, load, preparation, mix(prepared, plan.share), recorder)
     arrivals = schedule.constant(load.stages, share=plan.share, shares=plan.shares)

@@ -16,14 +16,19 @@ what else one asks for:
   --url http://127.0.0.1:9000/ --rps 10:500 --duration 2m        a ramp
   --url … --stages 30s:50,5m:200,30s:0 --arrival poisson         stages, arriving as people do
   --url … --rps 100 --duration 1m --slo 'p99<250ms' --slo 'error_rate<1%'   exit 3 where it is missed
+  --url … --find-capacity --slo 'p99<100ms'                      the highest rate that holds it
+  --url … --rps 100 --duration 1m --baseline a.json b.json       exit 5 where it got slower
+  --scenario shop.py --users 50 --duration 1m                    users written in Python
+  --openapi openapi.json --url http://127.0.0.1:8000             every GET that needs nothing
+  compare a.json b.json --with c.json d.json                     two sets of earlier runs
 
 response  from the moment a request was due until its last byte: waiting for a busy server is in it
 service   from the write until the last byte: what most other tools show
 latency   from the write until the first byte
 
 verdict   valid, suspect or invalid: whether the generator, not the target, was the limit
-exit      0 ok · 1 could not run · 2 bad arguments · 3 SLO missed · 4 measurement invalid ·
-          130/143 interrupted (nothing is judged)
+exit      0 ok · 1 could not run · 2 bad arguments · 3 SLO missed · 4 measurement invalid · 5 slower than
+          the baseline · 130/143 interrupted (nothing is judged)
 """
 
 
@@ -70,6 +75,8 @@ def _target(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--method", metavar="M", help="default GET, with a body POST")
     group.add_argument("--header", "-H", action="append", default=[], metavar="'N: V'")
     group.add_argument("--body", metavar="TEXT|@FILE")
+    group.add_argument("--scenario", metavar="FILE.py", help="users in Python: async def user(u)")
+    group.add_argument("--openapi", metavar="FILE", help="an OpenAPI 3 document (JSON)")
     group.add_argument(
         "--allow-host", action="append", default=[], metavar="HOST", help="a host that is yours"
     )
@@ -95,6 +102,13 @@ def _limits(group: argparse._ArgumentGroup) -> None:
 def _judging(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--slo", action="append", default=[], metavar="'p99<250ms'")
     group.add_argument("--abort-on-fail", action="store_true", help="end as soon as an SLO is missed")
+    group.add_argument("--baseline", nargs="+", default=[], metavar="FILE", help="earlier runs' JSON")
+    group.add_argument(
+        "--threshold", default="10%", metavar="P", help="slower by more is a regression (10%%)"
+    )
+    group.add_argument(
+        "--find-capacity", action="store_true", help="search the highest rate that holds --slo"
+    )
     group.add_argument(
         "--warmup", default="0", metavar="T", help="left out of times and SLOs (default: none)"
     )
@@ -110,4 +124,5 @@ def _output(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--plain", action="store_true", help="lines instead of a live view")
     group.add_argument("--quiet", action="store_true", help="the summary alone")
+    group.add_argument("--nats", metavar="URL|off", help="default NATS_URL, or the local platform's")
     group.add_argument("--run-id", metavar="ID", help="default: the time and some dice")

@@ -11,8 +11,12 @@ EXIT_ARGUMENTS = 2
 
 
 def main(arguments: list[str]) -> int:
-    """Run a test; return the exit code."""
+    """Run a test, or compare earlier ones; return the exit code."""
     try:
+        if arguments[:1] == ["compare"]:
+            from services.loadgen.cli.compare import main as compare
+
+            return compare(arguments[1:])
         from services.loadgen.cli.arguments import parser
 
         made = parser()
@@ -26,6 +30,10 @@ def main(arguments: list[str]) -> int:
             return EXIT_ARGUMENTS
         import uvloop
 
+        if chosen.find_capacity:
+            from services.loadgen.cli.capacity import find_capacity
+
+            return uvloop.run(find_capacity(chosen))
         from services.loadgen.cli.testing import test
 
         return uvloop.run(test(chosen))

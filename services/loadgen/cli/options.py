@@ -5,19 +5,24 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import secrets
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from atalaia.errors import Invalid
+from services.loadgen.adapters.names import new_run_id
 from services.loadgen.adapters.outputs import KINDS, refuse_unwritable
+from services.loadgen.adapters.prepared import split
+from services.loadgen.cli.openapi import requests_of
+from services.loadgen.domain.hosts import refuse_foreign
 from services.loadgen.domain.plan import OPEN_CONNECTIONS, Closed, Open, Plan, Request, Stage, Step
 from services.loadgen.domain.slo import Slo
 from services.loadgen.domain.slo import parse as parse_slo
-from services.loadgen.domain.spoken import duration_s, rates, stages, stress_steps
+from services.loadgen.domain.spoken import duration_s, rates, share, stages, stress_steps
 
+TRIAL_S = 3.0
+TRIAL_RPS = 10.0
 HEALTH = "/api/v1/monitoring/health"
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -35,6 +40,11 @@ class Options:
     outputs: tuple[tuple[str, str], ...]
     plain: bool
     quiet: bool
+    baseline: tuple[str, ...]
+    threshold: float
+    find_capacity: bool
+    most_rps: float | None
+    nats: str | None
 
 
 def options(given: argparse.Namespace) -> Options:
@@ -44,6 +54,8 @@ def options(given: argparse.Namespace) -> Options:
         Invalid: they do not fit together; says which, and what would.
     """
     slos = tuple(parse_slo(text) for text in given.slo)
+    if given.find_capacity and not slos:
+        raise Invalid("--find-capacity needs an --slo to hold: --slo 'p99<100ms'")
     if given.abort_on_fail and not slos:
         raise Invalid("--abort-on-fail needs an --slo that could fail")
     load = _load(given)
@@ -53,17 +65,22 @@ def options(given: argparse.Namespace) -> Options:
     if users and connections < users:
         raise Invalid(f"--connections {connections}: each of {users} users needs one of its own")
     _keep_below(given.max_rps, load)
+    allowed = (*given.allow_host, *own_hosts())
+    requests = _requests(given)
+    for request in requests:
+        refuse_foreign(split(request.url).hostname or "", allowed)
     plan = Plan(
         run_id=_run_id(given.run_id),
-        requests=_requests(given),
+        requests=requests,
         load=load,
         connections=max(_positive(connections, "--connections"), workers),
         timeout_s=duration_s(given.timeout),
         keep_alive=not given.no_keepalive,
         follow_redirects=given.follow_redirects,
         verify_tls=not given.insecure,
+        scenario=given.scenario and str(Path(given.scenario).absolute()),
         max_in_flight=given.max_in_flight and _positive(given.max_in_flight, "--max-in-flight"),
-        allowed_hosts=(*given.allow_host, *own_hosts()),
+        allowed_hosts=allowed,
         shares=workers,
     )
     return Options(
@@ -76,6 +93,11 @@ def options(given: argparse.Namespace) -> Options:
         _outputs(given.out),
         given.plain,
         given.quiet,
+        tuple(given.baseline),
+        share(given.threshold),
+        given.find_capacity,
+        given.max_rps,
+        given.nats,
     )
 
 
@@ -93,6 +115,8 @@ def _load(given: argparse.Namespace) -> Closed | Open:
         raise Invalid("--max-users belongs to --stress")
     if given.stages:
         return Open(stages(given.stages), given.arrival, given.seed)
+    if given.find_capacity:
+        return _trial(given)
     if given.rps is not None or given.endurance:
         if given.users is not None:
             raise Invalid("--users is the closed model, --rps and --endurance are the open one: choose")
@@ -110,6 +134,13 @@ def _load(given: argparse.Namespace) -> Closed | Open:
     length = duration_s(given.duration) if given.duration else None
     each = None if given.requests is None else _positive(given.requests, "--requests")
     return Closed((Step(users, length),), each, _think_s(given))
+
+
+def _trial(given: argparse.Namespace) -> Open:
+    """Return the first trial of a search; the others differ in their rate."""
+    length_s = duration_s(given.duration) if given.duration else TRIAL_S
+    first, _ = rates(given.rps) if given.rps is not None else (TRIAL_RPS, TRIAL_RPS)
+    return Open((Stage(length_s, first, first),), given.arrival, given.seed)
 
 
 def _think_s(given: argparse.Namespace) -> float:
@@ -136,6 +167,9 @@ def _requests(given: argparse.Namespace) -> tuple[Request, ...]:
     if not method.isalpha():
         raise Invalid(f"--method {given.method!r} is none")
     headers = tuple(_header(text) for text in given.header)
+    if given.openapi:
+        base = given.url[0] if given.url else default_url().removesuffix(HEALTH)
+        return requests_of(Path(given.openapi), base, headers)
     urls = given.url or [default_url()]
     return tuple(
         Request(url, method, headers, body, weight) for url, weight in (_weighted(url) for url in urls)
@@ -176,11 +210,6 @@ def _run_id(given: str | None) -> str:
     if not _RUN_ID.fullmatch(given):
         raise Invalid(f"--run-id {given!r}: letters, digits, _ and -, at most 64")
     return given
-
-
-def new_run_id(at: datetime) -> str:
-    """Return a name for a run that sorts by time."""
-    return f"{at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 def _outputs(given: list[str]) -> tuple[tuple[str, str], ...]:

@@ -18,7 +18,9 @@ def summary(outcome: Outcome, steps: Sequence[StepResult] = (), fitted: Fit | No
     """Return the summary, lines of at most 80 characters."""
     lines = [*_head(outcome), *_numbers(outcome), *_times(outcome), *_generator(outcome)]
     if steps:
-        lines += ["", *_steps(steps, fitted)]
+        lines += _steps(steps, fitted)
+    elif outcome.plan.model == "closed":
+        lines.append("note        closed model: users wait; what others see of a slow target: --rps")
     lines += [*_judged(outcome), *_verdict(outcome)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -141,12 +143,10 @@ def _verdict(outcome: Outcome) -> Iterator[str]:
         yield _cut(f"aborted     {outcome.aborted}")
     if outcome.interrupted:
         yield "interrupted: nothing is judged"
-    if outcome.plan.model == "closed":
-        yield "note        closed model: a slow target is asked less often; for its users use --rps"
     verdict = outcome.verdict
-    yield f"verdict     {verdict.measurement.upper()}"
-    for reason in verdict.reasons:
-        yield _cut(f"            {reason}")
+    first, *rest = (*verdict.reasons, "")
+    yield _cut(f"verdict     {verdict.measurement.upper()}  {first}")
+    yield from (_cut(f"            {reason}") for reason in rest if reason)
 
 
 def _percent(share: float) -> str:

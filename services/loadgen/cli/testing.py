@@ -5,56 +5,80 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from atalaia import log
 from atalaia.clock import SystemClock
 from services.loadgen.adapters.ceiling import cache_folder, ceiling
 from services.loadgen.adapters.outputs import write, written
 from services.loadgen.adapters.process import ProcessShare
+from services.loadgen.cli.compare import compared, lines, read
 from services.loadgen.cli.live import view
 from services.loadgen.cli.options import Options
 from services.loadgen.cli.summary import summary
-from services.loadgen.domain.plan import Closed
-from services.loadgen.domain.result import exit_code
+from services.loadgen.domain.comparison import overall
+from services.loadgen.domain.plan import Closed, Plan
+from services.loadgen.domain.result import Outcome, exit_code
 from services.loadgen.domain.steps import Steps
 from services.loadgen.domain.totals import Row
 from services.loadgen.domain.window import Window
 from services.loadgen.handlers.running import Running
 from services.loadgen.ports import Listener
 
+if TYPE_CHECKING:
+    from services.loadgen.adapters.publisher import Publisher
+
+
+LAST_WORDS_S = 2.0
+
 
 async def test(options: Options) -> int:
     """Run it; the summary goes to standard output, everything else to standard error."""
+    earlier = read(options.baseline)
+    stopping = asyncio.Event()
+    signals = Signals(stopping)
+    load = options.plan.load
+    steps = StepListener(load) if options.stress and isinstance(load, Closed) else None
+    seen = view(options.plain, options.quiet)
+    outcome = await once(options, options.plan, stopping, [one for one in (seen, steps) if one is not None])
+    results = steps.steps.results() if steps else []
+    sys.stdout.write(summary(outcome, results, steps.steps.fit() if steps else None))
+    regressed = False
+    if earlier and not outcome.interrupted:
+        new = {**outcome.to_json(), "windows": [row.to_json() for row in outcome.totals.rows]}
+        found = compared(earlier, [new], options.threshold)
+        sys.stdout.write("\n".join(lines(found, options.threshold)) + "\n")
+        regressed = overall(found) == "regression"
+    sys.stdout.flush()
+    for kind, path in options.outputs:
+        write(path, written(kind, outcome, results))
+    return exit_code(outcome, regressed=regressed, signalled=signals.number)
+
+
+async def once(
+    options: Options, plan: Plan, stopping: asyncio.Event, listeners: Sequence[Listener] = ()
+) -> Outcome:
+    """Run one plan on workers of its own, published where there is a broker."""
     async with AsyncExitStack() as stack:
         workers = await stack.enter_async_context(worker_processes(options.workers))
-        plan = options.plan
-        listeners: list[Listener] = []
-        seen = view(options.plain, options.quiet)
-        if seen is not None:
-            listeners.append(seen)
-        steps = StepListener(plan.load) if options.stress and isinstance(plan.load, Closed) else None
-        if steps is not None:
-            listeners.append(steps)
+        publisher = await stack.enter_async_context(published(options.nats))
         running = Running(
             plan,
             workers,
-            listeners,
+            [*listeners, publisher] if publisher is not None else listeners,
             SystemClock(),
             slos=options.slos,
             abort_on_fail=options.abort_on_fail,
             warmup_s=options.warmup_s,
             ceiling=await ceiling(workers[0], cache_folder()),
+            stopping=stopping,
         )
-        signals = Signals(running.stopping)
         outcome = await running.run()
-    results = steps.steps.results() if steps else []
-    sys.stdout.write(summary(outcome, results, steps.steps.fit() if steps else None))
-    sys.stdout.flush()
-    for kind, path in options.outputs:
-        write(path, written(kind, outcome, results))
-    return exit_code(outcome, regressed=False, signalled=signals.number)
+        if publisher is not None:
+            await publisher.drain(LAST_WORDS_S)
+    return outcome
 
 
 @asynccontextmanager
@@ -66,6 +90,31 @@ async def worker_processes(number: int) -> AsyncIterator[list[ProcessShare]]:
         yield workers
     finally:
         await asyncio.gather(*(worker.close() for worker in workers))
+
+
+@asynccontextmanager
+async def published(given: str | None) -> AsyncIterator[Publisher | None]:
+    """Lend a publisher that works in the background, or None where there is no broker to publish to."""
+    from services.loadgen.adapters.publisher import Publisher, nats_url
+
+    url = nats_url(given)
+    if not url:
+        if given != "off":
+            _say("no broker is known (NATS_URL, or a platform here): this run is not published")
+        yield None
+        return
+    log.configure(service="loadgen", instance="", level="error", format="auto")  # it speaks through us
+    publisher = Publisher(SystemClock(), _say)
+    task = asyncio.create_task(publisher.connect_and_run(url))
+    try:
+        yield publisher
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def _say(what: str) -> None:
+    sys.stderr.write(f"loadgen: {what}\n")
 
 
 class Signals:

@@ -19,7 +19,8 @@ def refuse_foreign(host: str, allowed: Collection[str]) -> None:
         return
     raise Forbidden(
         f"{host!r} is neither this machine nor a host that you allowed; "
-        f"if it is yours, or its owner agrees: --allow-host {host}",
+        f"if it is yours, or its owner agrees, name it: --allow-host {host}; "
+        "for the service: ATALAIA_LOADGEN_ALLOWED_HOSTS",
         field="url",
     )
 

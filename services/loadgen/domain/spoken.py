@@ -40,6 +40,21 @@ def rates(text: str) -> tuple[float, float]:
     return numbers[0], numbers[-1]
 
 
+def share(text: str) -> float:
+    """Return 0.1 of `10%`.
+
+    Raises:
+        Invalid: it is no percentage of more than nothing.
+    """
+    try:
+        found = float(text.rstrip("%")) / 100
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 10:
+        raise Invalid(f"{text!r} is no percentage; write 10%")
+    return found
+
+
 def stages(text: str) -> tuple[Stage, ...]:
     """Return the stages of `30s:50,1m:200,30s:0`: from the rate before, in that time, to that rate."""
     found: list[Stage] = []

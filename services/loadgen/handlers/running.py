@@ -38,6 +38,7 @@ class Running:
         warmup_s: float = 0.0,
         ceiling: float | None = None,
         begin_in_ns: int = BEGIN_IN_NS,
+        stopping: asyncio.Event | None = None,
     ) -> None:
         self._plan = plan
         self._shares = shares
@@ -54,7 +55,7 @@ class Running:
         self._endings: dict[str, Ending] = {}
         self._lost: list[str] = []
         self._aborted = ""
-        self.stopping = asyncio.Event()
+        self.stopping = stopping or asyncio.Event()
 
     async def run(self) -> Outcome:
         """Send, and return what came of it. `stopping` ends it early; the books balance all the same.
@@ -168,7 +169,7 @@ class Running:
             "load": described(plan),
             "duration_s": plan.duration_s(),
             "slo": [slo.expression for slo in self._slos],
-            "shares": len(self._shares),
+            "instances": [share.name for share in self._shares],
             "warmup_s": self._totals.warmup_s,
             "version": __version__,
         }

@@ -1,14 +1,22 @@
-"""What a load test says while it runs."""
+"""What a load test says while it runs, and how one is asked for."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+Expression = Annotated[str, StringConstraints(min_length=3, max_length=100)]
 
 
 class LoadTestEvent(BaseModel):
-    """One message on `atalaia.loadtests.<run_id>.<event>`; `result` and `window` have CONTRACT fields."""
+    """One message on `atalaia.loadtests.<run_id>.<event>`.
+
+    `started` says what will be done. `window` is one second of all workers: counts, gauges at its
+    end, and the histograms of that second alone, whose bucket i of 2048 and more begins at
+    (i mod 1024 + 1024) · 2^(i div 1024 − 1) ns, of fewer at i ns. `finished` has the fields of
+    `--out json=FILE`.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -16,5 +24,33 @@ class LoadTestEvent(BaseModel):
     event: Literal["started", "window", "finished"]
     at: AwareDatetime
     target: str = ""
-    result: dict[str, Any] = {}
-    window: dict[str, Any] = {}
+
+
+class LoadTestRequest(BaseModel):
+    """A load test to run. Users make it a closed model, `rps` an open one; `max_users` steps up to them.
+
+    Where it may go, how fast and for how long is the load generator's to say, never the request's.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://[!-~]+$")] | None = Field(
+        None, description="without: the gateway's own health"
+    )
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
+    body: Annotated[str, StringConstraints(max_length=16_384)] = ""
+    users: int | None = Field(None, ge=1, le=10_000)
+    requests: int | None = Field(None, ge=1, le=1_000_000, description="of each user")
+    max_users: int | None = Field(None, ge=1, le=10_000, description="steps 1, 2, 4 … up to these")
+    step_s: float = Field(5.0, ge=1, le=600)
+    rps: float | None = Field(None, gt=0, le=1_000_000)
+    duration_s: float | None = Field(None, gt=0, le=604_800)
+    arrival: Literal["constant", "poisson"] = "constant"
+    timeout_s: float = Field(10.0, gt=0, le=600)
+    slo: Annotated[list[Expression], Field(max_length=20)] = []
+    instances: int = Field(1, ge=1, le=64, description="that share the load, as far as there are so many")
+
+
+def body_of(event: str, run_id: str, at: str, target: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of one event."""
+    return {**fields, "run_id": run_id, "event": event, "at": at, "target": target}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.loadgen.domain.histogram import HIGHEST_NS, Delta, Histogram, index_of, lowest_of, merged
@@ -19,6 +19,7 @@ def of(*lists: list[int]) -> Histogram:
     return histogram
 
 
+@settings(deadline=None)
 @given(nanoseconds)
 def test_a_value_lies_in_its_bucket_which_is_a_thousandth_wide(value: int) -> None:
     index = int(index_of(np.array([value]))[0])
@@ -27,6 +28,7 @@ def test_a_value_lies_in_its_bucket_which_is_a_thousandth_wide(value: int) -> No
     assert following - low == 1 or (following - low) / value <= 1 / 1024
 
 
+@settings(deadline=None)
 @given(values, st.sampled_from([0.01, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0]))
 def test_a_quantile_is_within_a_thousandth_of_the_sorted_values(found: list[int], q: float) -> None:
     exact = sorted(found)[max(1, math.ceil(q * len(found) - 1e-9)) - 1]
@@ -35,6 +37,7 @@ def test_a_quantile_is_within_a_thousandth_of_the_sorted_values(found: list[int]
     assert abs(said - exact) <= max(exact / 1000, 0.5)
 
 
+@settings(deadline=None)
 @given(values, values)
 def test_merged_histograms_are_those_of_all_values(some: list[int], others: list[int]) -> None:
     together = Histogram()
@@ -43,12 +46,14 @@ def test_merged_histograms_are_those_of_all_values(some: list[int], others: list
     assert together.delta().to_json() == whole.delta().to_json()
 
 
+@settings(deadline=None)
 @given(values)
 def test_a_delta_survives_json(found: list[int]) -> None:
     delta = of(found).delta()
     assert Delta.from_json(delta.to_json()).to_json() == delta.to_json()
 
 
+@settings(deadline=None)
 @given(values, values)
 def test_what_was_taken_is_not_counted_again(some: list[int], others: list[int]) -> None:
     histogram = of(some)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atalaia.errors import Forbidden, Invalid
@@ -39,6 +39,7 @@ def test_a_plan_survives_json(plan: Plan) -> None:
     assert from_json(json.loads(json.dumps(to_json(plan)))) == plan
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 16))
 def test_shares_of_a_number_add_up_and_differ_by_one_at_most(number: int, shares: int) -> None:
     parts = [share_of(number, share, shares) for share in range(shares)]

@@ -5,7 +5,7 @@ import itertools
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.loadgen.domain.plan import Stage
@@ -30,6 +30,7 @@ def test_fifty_a_second_for_thirty_seconds_are_1500_evenly_spaced() -> None:
     assert {after - before for before, after in itertools.pairwise(arrivals)} == {20_000_000}
 
 
+@settings(deadline=None)
 @given(stages)
 def test_as_many_arrive_as_the_area_under_the_rate_says(given_stages: list[Stage]) -> None:
     area = sum(stage.duration_s * (stage.from_rps + stage.to_rps) / 2 for stage in given_stages)
@@ -41,6 +42,7 @@ def test_as_many_arrive_as_the_area_under_the_rate_says(given_stages: list[Stage
     )
 
 
+@settings(deadline=None)
 @given(stages, st.integers(1, 5))
 def test_the_shares_together_are_the_whole(given_stages: list[Stage], shares: int) -> None:
     parts = [list(constant(given_stages, share=share, shares=shares)) for share in range(shares)]

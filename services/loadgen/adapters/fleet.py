@@ -1,0 +1,216 @@
+"""Several instances share one run: one leads, the others lend a worker each, over the broker.
+
+On `atalaia.rpc.loadgen.offer` everyone idle answers with its name. A leader then speaks to
+`atalaia.rpc.loadgen.share.<instance>` (`plan`, `go`, `stop`, and `still` every second) and hears
+back on an inbox of its own (`window`, `end`, `lost`). A member whose leader falls silent stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from atalaia.errors import AtalaiaError, Transient
+from atalaia.events.subjects import rpc_subject, token
+from services.loadgen.adapters.process import ProcessShare
+from services.loadgen.domain.admission import Limits, admitted
+from services.loadgen.domain.ending import Ending
+from services.loadgen.domain.plan import Plan, from_json, to_json
+from services.loadgen.domain.window import Window
+from services.loadgen.ports import Share
+
+OFFER = rpc_subject("loadgen", "offer")
+OFFERS_WITHIN_S = 0.3
+READY_WITHIN_S = 10.0
+STILL_EVERY_S = 1.0
+SILENT_S = 5.0
+NS = 1_000_000_000
+
+
+def _share_subject(instance: str) -> str:
+    return f"{rpc_subject('loadgen', 'share')}.{token(instance)}"
+
+
+class NatsFleet:
+    """This instance's place among the others, as leader and as member."""
+
+    def __init__(self, client: Client, instance: str, limits: Limits) -> None:
+        self._client = client
+        self._instance = instance
+        self._limits = limits
+        self._busy = False
+        self._worker: ProcessShare | None = None
+        self._heard_s = 0.0
+        self._forwarding: asyncio.Task[None] | None = None
+
+    def take(self) -> bool:
+        free = not self._busy
+        self._busy = True
+        return free
+
+    def give_back(self) -> None:
+        self._busy = False
+
+    @asynccontextmanager
+    async def shares(self, wanted: int) -> AsyncIterator[Sequence[Share]]:
+        """Lend this instance's worker first, then those of others."""
+        names = await self._others(wanted - 1) if wanted > 1 else []
+        local = ProcessShare(self._instance)
+        shares: list[Share] = [local, *(RemoteShare(self._client, name) for name in names)]
+        try:
+            await local.spawn()
+            yield shares
+        finally:
+            await asyncio.gather(*(share.close() for share in shares))
+
+    async def _others(self, most: int) -> list[str]:
+        names: list[str] = []
+
+        async def hear(message: Msg) -> None:
+            names.append(message.data.decode())
+
+        inbox = self._client.new_inbox()
+        subscription = await self._client.subscribe(inbox, cb=hear)
+        await self._client.publish(OFFER, self._instance.encode(), reply=inbox)
+        await asyncio.sleep(OFFERS_WITHIN_S)
+        await subscription.unsubscribe()
+        return sorted(set(names) - {self._instance})[:most]
+
+    # as a member
+
+    async def listen(self) -> None:
+        """Offer this instance to leaders, and work for them."""
+        await self._client.subscribe(OFFER, cb=self._offer)
+        await self._client.subscribe(_share_subject(self._instance), cb=self._told)
+
+    async def close(self) -> None:
+        """Stop work for others."""
+        if self._worker is not None:
+            self._worker.stop()
+        if self._forwarding is not None:
+            await asyncio.wait({self._forwarding}, timeout=2)
+
+    async def _offer(self, message: Msg) -> None:
+        if not self._busy and message.data.decode() != self._instance:
+            await message.respond(self._instance.encode())
+
+    async def _told(self, message: Msg) -> None:
+        self._heard_s = time.monotonic()
+        (word, said), *_ = json.loads(message.data).items()
+        worker = self._worker
+        if word == "plan":
+            await self._prepare(message, said)
+        elif worker is not None and word == "go":
+            worker.begin(time.monotonic_ns() + int((said - time.time()) * NS))
+        elif worker is not None and word == "stop":
+            worker.stop()
+
+    async def _prepare(self, message: Msg, said: dict[str, Any]) -> None:
+        if not self.take():
+            await message.respond(b'{"failed": "busy with another run"}')
+            return
+        worker = ProcessShare(self._instance)
+        try:
+            plan = admitted(from_json(said["plan"]), self._limits)
+            await worker.spawn()
+            await worker.prepare(plan)
+        except AtalaiaError as error:
+            await worker.close()
+            self.give_back()
+            await message.respond(json.dumps({"failed": str(error)}).encode())
+            return
+        self._worker = worker
+        self._forwarding = asyncio.create_task(self._forward(worker, said["inbox"]))
+        await message.respond(b'{"ready": null}')
+
+    async def _forward(self, worker: ProcessShare, inbox: str) -> None:
+        watching = asyncio.create_task(self._watch(worker))
+        try:
+            word = ""
+            while word not in ("end", "lost"):
+                word, said = await worker.hear()
+                body = said.to_json() if isinstance(said, Window | Ending) else said
+                await self._client.publish(inbox, json.dumps({word: body}).encode())
+        finally:
+            watching.cancel()
+            await worker.close()
+            self._worker = None
+            self.give_back()
+
+    async def _watch(self, worker: ProcessShare) -> None:
+        while time.monotonic() - self._heard_s < SILENT_S:
+            await asyncio.sleep(STILL_EVERY_S)
+        worker.stop()
+
+
+class RemoteShare:
+    """Another instance's part of a run."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.name = name
+        self._client = client
+        self._heard: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+        self._still: asyncio.Task[None] | None = None
+        self._subscription: Any = None
+
+    async def prepare(self, plan: Plan) -> None:
+        inbox = self._client.new_inbox()
+        self._subscription = await self._client.subscribe(inbox, cb=self._hear)
+        body = json.dumps({"plan": {"plan": to_json(plan), "inbox": inbox}}).encode()
+        try:
+            answer = await self._client.request(_share_subject(self.name), body, timeout=READY_WITHIN_S)
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise Transient(f"{self.name} did not come up: {error!r}") from error
+        (word, said), *_ = json.loads(answer.data).items()
+        if word != "ready":
+            raise Transient(f"{self.name}: {said}")
+        self._still = asyncio.create_task(self._say_still())
+
+    def begin(self, epoch_ns: int) -> None:
+        at_s = time.time() + (epoch_ns - time.monotonic_ns()) / NS
+        self._say("go", at_s)
+
+    def stop(self) -> None:
+        self._say("stop", None)
+
+    async def hear(self) -> tuple[str, Any]:
+        try:
+            word, said = await asyncio.wait_for(self._heard.get(), SILENT_S)
+        except TimeoutError:
+            return "lost", f"nothing heard for {SILENT_S:g} s"
+        match word:
+            case "window":
+                return word, Window.from_json(said)
+            case "end":
+                return word, Ending.from_json(said)
+            case _:
+                return "lost", said
+
+    async def close(self) -> None:
+        if self._still is not None:
+            self._still.cancel()
+            self.stop()
+        if self._subscription is not None:
+            await self._subscription.unsubscribe()
+
+    async def _hear(self, message: Msg) -> None:
+        (word, said), *_ = json.loads(message.data).items()
+        self._heard.put_nowait((str(word), said))
+
+    def _say(self, word: str, what: Any) -> None:
+        body = json.dumps({word: what}).encode()
+        task = asyncio.ensure_future(self._client.publish(_share_subject(self.name), body))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _say_still(self) -> None:
+        while True:
+            self._say("still", None)
+            await asyncio.sleep(STILL_EVERY_S)

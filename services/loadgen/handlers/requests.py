@@ -1,0 +1,109 @@
+"""Runs that are asked for over the broker: one at a time on each instance."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from faststream.nats import NatsBroker, NatsMessage
+from pydantic import ValidationError
+
+from atalaia import log as _log
+from atalaia.clock import Clock
+from atalaia.errors import AtalaiaError, Conflict, Forbidden, Invalid
+from atalaia.events.loadtests import LoadTestRequest
+from atalaia.events.subjects import rpc_subject
+from services.loadgen.domain.admission import Limits, plan_of
+from services.loadgen.domain.plan import Plan
+from services.loadgen.domain.slo import Slo
+from services.loadgen.domain.slo import parse as parse_slo
+from services.loadgen.handlers.running import Running
+from services.loadgen.ports import Fleet, Listener
+
+_log_ = _log.get("loadgen")
+BEGIN_TOGETHER_IN_NS = 300_000_000
+
+
+class Requests:
+    """Takes requests, says yes or no at once, runs in the background of `group`."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        listeners: Callable[[], Sequence[Listener]],
+        clock: Clock,
+        limits: Limits,
+        default_url: str,
+        new_run_id: Callable[[datetime], str],
+        group: asyncio.TaskGroup,
+    ) -> None:
+        self._fleet = fleet
+        self._listeners = listeners
+        self._clock = clock
+        self._limits = limits
+        self._default_url = default_url
+        self._new_run_id = new_run_id
+        self._group = group
+        self._running: Running | None = None
+        self._stopping = False
+
+    def register(self, hub: NatsBroker) -> None:
+        """Answer on the broker; one instance of several takes each request."""
+        hub.subscriber(rpc_subject("loadgen", "run"), queue="loadgen")(self.run)
+
+    async def run(self, message: NatsMessage) -> str:
+        """Return `{"ok": true, "run_id"}` once it is known to run, or `{"error", "detail", "field"}`."""
+        try:
+            request = LoadTestRequest.model_validate_json(message.body)
+            run_id = self._begin(request)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            return _refusal("invalid", str(first["msg"]), ".".join(str(part) for part in first["loc"]))
+        except Forbidden as error:
+            return _refusal("forbidden", str(error), error.field)
+        except Conflict as error:
+            return _refusal("conflict", str(error))
+        except Invalid as error:
+            return _refusal("invalid", str(error), error.field)
+        return json.dumps({"ok": True, "run_id": run_id})
+
+    def stop(self) -> None:
+        """End what runs; take nothing more."""
+        self._stopping = True
+        if self._running is not None:
+            self._running.stopping.set()
+
+    def _begin(self, request: LoadTestRequest) -> str:
+        slos = [parse_slo(text) for text in request.slo]
+        run_id = self._new_run_id(self._clock.now())
+        plan = plan_of(request, run_id, self._default_url, self._limits)
+        if self._stopping or not self._fleet.take():
+            raise Conflict("this instance is busy with another run")
+        self._group.create_task(self._run(plan, slos, request.instances))
+        return run_id
+
+    async def _run(self, plan: Plan, slos: Sequence[Slo], instances: int) -> None:
+        try:
+            async with self._fleet.shares(instances) as shares:
+                self._running = Running(
+                    plan,
+                    shares,
+                    self._listeners(),
+                    self._clock,
+                    slos=slos,
+                    begin_in_ns=BEGIN_TOGETHER_IN_NS,
+                )
+                if self._stopping:
+                    return
+                await self._running.run()
+        except AtalaiaError as error:
+            _log_.error("run_failed", run_id=plan.run_id, error=str(error))
+        finally:
+            self._running = None
+            self._fleet.give_back()
+
+
+def _refusal(error: str, detail: str, field: str = "") -> str:
+    return json.dumps({"error": error, "detail": detail, "field": field})

@@ -1,0 +1,178 @@
+"""What the command line offers beside the plan's three commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.system.loadgen.command import balanced, loadgen, start
+from tests.system.loadgen.hostile import hostile_server
+
+SCENARIO = """
+ITEMS = [1, 2, 3]
+
+async def user(u):
+    page = await u.get("/ok", headers={"X-User": str(u.number)})
+    u.check("is ok", page.status == 200 and page.text == "ok")
+    missing = await u.get("/missing")
+    u.check("is missing", missing.status == 404)
+    broken = await u.post("/reset", json={"item": u.dice.choice(ITEMS)})
+    u.check("is broken", broken.status == 0 and not broken.ok)
+    if u.round == 2:
+        raise LookupError("on purpose")
+"""
+
+
+async def test_users_written_in_python(tmp_path: Path) -> None:
+    file = tmp_path / "shop.py"
+    file.write_text(SCENARIO)
+    async with hostile_server() as server:
+        run = await loadgen(
+            tmp_path, f"--scenario={file}", f"--url={server.url('')}", "--users=4", "--requests=5"
+        )
+        assert balanced(run.result), run
+        assert (run.result["sent"], run.result["ok"], run.result["http_errors"]) == (60, 20, 20), run
+        checks = {name: (one["passed"], one["failed"]) for name, one in run.result["checks"].items()}
+        assert checks == {
+            "is ok": (20, 0),
+            "is missing": (20, 0),
+            "is broken": (20, 0),
+            "raised LookupError: on purpose": (0, 4),
+        }
+
+
+async def test_redirects_are_followed_only_when_asked_and_never_abroad(tmp_path: Path) -> None:
+    async with hostile_server() as server:
+        urls = [f"--url={server.url(path)}" for path in ("/redirects", "/redirects-abroad")]
+        run = await loadgen(tmp_path, *urls, "--users=2", "--requests=20")
+        assert (run.result["statuses"], server.asked["/ok"]) == ({"302": 40}, 0)
+        followed = await loadgen(tmp_path, *urls, "--users=2", "--requests=20", "--follow-redirects")
+    assert followed.result["errors"].keys() == {"redirect_refused"}
+    assert followed.result["statuses"] == {"200": server.asked["/ok"]}
+    assert balanced(followed.result)
+
+
+async def test_headers_bodies_methods_and_who_is_asking(tmp_path: Path) -> None:
+    async with hostile_server() as server:
+        url = f"--url={server.url('/ok?a=b')}"
+        await loadgen(
+            tmp_path, url, "--users=1", "--requests=1", "--body=hello", "-HX-Mine: 1", "--run-id=mine"
+        )
+        await loadgen(tmp_path, url, "--users=1", "--requests=3", "--method=HEAD")
+    posted, *heads = server.heads
+    assert posted.startswith("POST /ok?a=b HTTP/1.1\r\n")
+    assert "Content-Length: 5\r\n" in posted
+    assert "X-Mine: 1\r\n" in posted
+    assert "(run mine)\r\n" in posted
+    assert [head.split(" ")[0] for head in heads] == ["HEAD"] * 3
+    assert server.connections == 2
+
+
+async def test_keep_alive_off_is_a_connection_for_each_request(tmp_path: Path) -> None:
+    async with hostile_server() as server:
+        await loadgen(tmp_path, f"--url={server.url('/ok')}", "--users=2", "--requests=5", "--no-keepalive")
+    assert server.connections == 10
+    assert all("Connection: close\r\n" in head for head in server.heads)
+
+
+async def test_arrivals_beyond_the_connections_wait_inside_and_beyond_the_limit_are_shed(
+    tmp_path: Path,
+) -> None:
+    async with hostile_server() as server:
+        line = (f"--url={server.url('/stalls')}", "--rps=100", "--duration=1", "--timeout=400ms")
+        waited = await loadgen(tmp_path, *line, "--connections=2")
+        shed = await loadgen(tmp_path, *line, "--connections=2", "--max-in-flight=5")
+    for run in (waited, shed):
+        assert balanced(run.result), run
+        assert run.result["sent"] + run.result["unsent"] + run.result["shed"] == 100, run
+    assert server.connections <= 2 * 2 * 5
+    assert waited.result["unsent"] > 80
+    assert shed.result["shed"] > 80
+
+
+async def test_a_foreign_host_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    run = await loadgen(tmp_path, "--url=http://192.0.2.1/", "--users=1", "--requests=1")
+    assert run.code == 2
+    assert "--allow-host 192.0.2.1" in run.stderr
+
+
+@pytest.mark.parametrize(("limit", "code"), [("p50<9s", 0), ("p50<1us", 3)])
+async def test_an_slo_decides_the_exit(tmp_path: Path, limit: str, code: int) -> None:
+    async with hostile_server() as server:
+        run = await loadgen(
+            tmp_path, f"--url={server.url('/ok')}", "--users=2", "--requests=50", f"--slo={limit}"
+        )
+    assert (run.code, run.result["slo"][0]["pass"]) == (code, code == 0), run
+
+
+async def test_it_ends_as_soon_as_an_slo_is_missed(tmp_path: Path) -> None:
+    async with hostile_server() as server:
+        run = await loadgen(
+            tmp_path,
+            f"--url={server.url('/missing')}",
+            "--rps=50",
+            "--duration=60",
+            "--slo=error_rate<1%",
+            "--abort-on-fail",
+        )
+    assert (run.code, balanced(run.result)) == (3, True), run
+    assert "aborted" in run.stdout
+
+
+async def test_help_teaches_and_needs_nothing(tmp_path: Path) -> None:
+    process = await start("--help")
+    stdout, _ = await process.communicate()
+    assert process.returncode == 0
+    for said in ("--users 20 --requests 10", "--stress --max-users 100", "--endurance", "exit", "response"):
+        assert said in stdout.decode()
+
+
+@pytest.mark.long  # for want of a quiet machine it says nothing
+async def test_the_first_request_leaves_within_two_seconds(tmp_path: Path) -> None:
+    async with hostile_server() as server:
+        began_s = time.monotonic()
+        process = await start(
+            f"--url={server.url('/ok')}", "--users=1", "--requests=1", XDG_CACHE_HOME=str(tmp_path)
+        )
+        while not server.asked["/ok"]:
+            await asyncio.sleep(0.005)
+        assert time.monotonic() - began_s < 2.0
+        await process.communicate()
+        assert json.loads((tmp_path / "atalaia" / "loadgen-ceiling.json").read_text())["ceiling"] > 1000
+
+
+@pytest.mark.long
+async def test_the_capacity_of_a_server_that_answers_two_at_a_time(tmp_path: Path) -> None:
+    free = asyncio.Semaphore(2)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                async with free:
+                    await asyncio.sleep(0.05)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    process = await start(
+        f"--url=http://127.0.0.1:{port}/",
+        "--find-capacity",
+        "--slo=p50<150ms",
+        "--duration=2",
+        "--rps=20",
+        "--quiet",
+        "--nats=off",
+    )
+    stdout, stderr = await process.communicate()
+    server.close()
+    assert process.returncode == 0, stdout.decode() + stderr.decode()
+    capacity = float(stdout.decode().split()[1].removesuffix("/s").replace(",", ""))
+    assert 28 <= capacity <= 44, stdout.decode() + stderr.decode()
+    assert "stopped     slo" in stdout.decode()

@@ -1,0 +1,173 @@
+"""The plan's three commands against the platform, and runs that the platform is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system.loadgen.command import ROOT, balanced, loadgen
+from tests.system.platform import Platform, await_that
+
+COMMANDS = {
+    "users": (["--users", "20", "--requests", "10"], 200),
+    "stress": (["--stress", "--max-users", "100", "--step", "1s"], None),
+    "endurance": (["--endurance", "--duration", "3", "--rps", "50"], 150),
+}
+NAMES = ("sent", "rate", "avg", "min", "max", "p95", "p99", "success", "throughput", "latency")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_the_plans_commands(platform: Platform, tmp_path: Path, command: str) -> None:
+    arguments, number = COMMANDS[command]
+    run = await loadgen(
+        tmp_path,
+        *arguments,
+        ATALAIA_HTTP_PORT=str(platform.http_port),
+        ATALAIA_DATA_DIR=str(platform.data_dir),
+    )
+    assert run.code == 0, run
+    assert all(name in run.stdout for name in NAMES), run
+    assert max(map(len, run.stdout.splitlines())) <= 80
+    assert len(run.stdout.splitlines()) <= 24
+    assert balanced(run.result), run
+    assert run.result["success_rate"] >= 0.999, run
+    assert number is None or run.result["sent"] == number
+    run_id = run.result["run_id"]
+    found = await_that(lambda: _finished(platform, run_id), within_s=1.0, what="the run at the gateway")
+    assert found["verdict"] == run.result["verdict"]
+    assert found["result"]["response"] == run.result["response"]
+    assert sum(window["sent"] for window in found["windows"]) == run.result["sent"]
+    assert {series["metric"] for series in found["server"]} >= {"system.cpu.utilization"}
+
+
+def _finished(platform: Platform, run_id: str) -> dict[str, Any] | None:
+    status, answer = platform.get(f"/loadtests/{run_id}")
+    return answer if status == 200 and answer["result"] else None
+
+
+async def test_no_broker_is_said_once_and_changes_nothing(platform: Platform, tmp_path: Path) -> None:
+    run = await loadgen(
+        tmp_path,
+        "--users=2",
+        "--requests=2",
+        "--nats=nats://127.0.0.1:1",
+        ATALAIA_HTTP_PORT=str(platform.http_port),
+    )
+    assert (run.code, run.result["ok"]) == (0, 4), run
+    assert run.stderr.count("broker") == 1, run.stderr
+
+
+def test_a_run_that_is_asked_for(platform: Platform) -> None:
+    status, answer = platform.request(
+        "POST", "/loadtests", {"rps": 40, "duration_s": 2, "slo": ["error_rate<1%"], "instances": 3}
+    )
+    assert status == 202, answer
+    assert platform.request("POST", "/loadtests", {"users": 1, "requests": 1})[0] == 409
+    found = await_that(lambda: _finished(platform, answer["run_id"]), what="the run")
+    assert (found["result"]["sent"], found["result"]["slo"][0]["pass"]) == (80, True)
+    assert len(found["windows"]) >= 2
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({"url": "http://192.0.2.1/", "users": 1, "requests": 1}, 403, "url"),
+        ({"url": "http://evil.example/", "rps": 1, "duration_s": 1}, 403, "url"),
+        ({"users": 1, "requests": 1, "allowed_hosts": ["evil.example"]}, 422, "allowed_hosts"),
+        ({"users": 1, "rps": 1}, 422, "users"),
+        ({"rps": 999_999, "duration_s": 1}, 422, "rps"),
+        ({"rps": 1, "duration_s": 99_999}, 422, "duration_s"),
+        ({"users": 1}, 422, "requests"),
+        ({}, 422, "users"),
+    ],
+)
+def test_what_a_request_may_not_ask_for(
+    platform: Platform, body: dict[str, object], status: int, field: str
+) -> None:
+    got, answer = platform.request("POST", "/loadtests", body)
+    assert (got, [error["field"] for error in answer["errors"]]) == (status, [field])
+
+
+@contextlib.contextmanager
+def instance(platform: Platform, name: str) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {**platform.environment, **platform.urls(), "ATALAIA_INSTANCE": name}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "services.loadgen"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield child
+    finally:
+        child.terminate()
+        child.wait(10)
+
+
+def up(platform: Platform, name: str) -> bool:
+    services = platform.get("/health/detailed")[1]["services"]
+    return any(one["instance"] == name and one["status"] == "up" for one in services)
+
+
+def test_instances_share_one_run(platform: Platform) -> None:
+    with instance(platform, "second-loadgen"):
+        await_that(lambda: up(platform, "second-loadgen"), what="the second instance")
+        _, answer = platform.request("POST", "/loadtests", {"rps": 100, "duration_s": 2, "instances": 2})
+        found = await_that(lambda: _finished(platform, answer["run_id"]), what="the run")
+    assert found["result"]["sent"] == 200
+    assert found["result"]["generator"]["workers"] == 2
+    assert found["verdict"]["measurement"] != "invalid" or "lost" not in str(found["verdict"])
+
+
+async def test_an_instance_that_is_killed_in_the_middle_is_missed_by_name(platform: Platform) -> None:
+    with instance(platform, "doomed-loadgen") as doomed:
+        await asyncio.to_thread(await_that, lambda: up(platform, "doomed-loadgen"), what="the instance")
+        run_id = await _led_by_another(platform, "doomed-loadgen")
+        os.kill(doomed.pid, signal.SIGKILL)
+        found = await_that(lambda: _finished(platform, run_id), within_s=20, what="the run")
+    assert found["verdict"]["measurement"] == "invalid"
+    assert any("lost: doomed-loadgen" in reason for reason in found["verdict"]["reasons"]), found["verdict"]
+
+
+async def _led_by_another(platform: Platform, doomed: str) -> str:
+    """Ask for runs until another instance than the doomed leads one: whose turn it is, the broker chooses."""
+    async with platform.nats("ATALAIA_SUBSCRIBER_URL") as client:
+        subscription = await client.subscribe("atalaia.loadtests.*.started")
+        await client.flush()
+        while True:
+            status, answer = await asyncio.to_thread(
+                platform.request, "POST", "/loadtests", {"rps": 50, "duration_s": 3, "instances": 2}
+            )
+            if status != 202:
+                await asyncio.sleep(0.2)
+                continue
+            started = json.loads((await subscription.next_msg(timeout=5)).data)
+            if started["instances"][0] != doomed:
+                return str(answer["run_id"])
+
+
+async def test_started_and_windows_are_heard_while_it_runs(platform: Platform) -> None:
+    async with platform.nats("ATALAIA_SUBSCRIBER_URL") as client:
+        subscription = await client.subscribe("atalaia.loadtests.>")
+        await client.flush()
+        status, answer = await asyncio.to_thread(
+            platform.request, "POST", "/loadtests", {"users": 2, "duration_s": 2}
+        )
+        assert status == 202, answer
+        events: list[dict[str, Any]] = []
+        while not events or events[-1]["event"] != "finished":
+            message = await subscription.next_msg(timeout=10)
+            events.append(json.loads(message.data))
+    assert [event["event"] for event in events[:2]] == ["started", "window"]
+    assert {event["run_id"] for event in events} == {answer["run_id"]}
+    windows = [event for event in events if event["event"] == "window"]
+    assert [window["index"] for window in windows] == list(range(len(windows)))
+    counted = sum(sum(window["histograms"]["response"]["counts"]) for window in windows)
+    assert counted == events[-1]["response"]["count"]

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from atalaia.errors import Forbidden, Invalid
+from atalaia.events.loadtests import LoadTestRequest
+from services.loadgen.cli.arguments import parser
+from services.loadgen.cli.openapi import requests_of
+from services.loadgen.cli.options import options
+from services.loadgen.domain.admission import Limits, admitted, plan_of
+from services.loadgen.domain.plan import Closed, Open, Stage, Step
+
+LIMITS = Limits(("ours.example",), most_rps=100, most_users=50, longest_s=60)
+
+
+def asked(**fields: object) -> object:
+    request = LoadTestRequest.model_validate(fields)
+    return plan_of(request, "r", "http://127.0.0.1/health", LIMITS).load
+
+
+def test_requests_become_plans() -> None:
+    assert asked(users=20, requests=10) == Closed((Step(20),), 10)
+    assert asked(rps=50, duration_s=30) == Open((Stage(30, 50, 50),))
+    assert asked(max_users=3, step_s=2, url="http://ours.example/") == Closed(
+        (Step(1, 2), Step(2, 2), Step(3, 2))
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"users": 1},
+        {"users": 1, "rps": 1, "duration_s": 1},
+        {"rps": 101, "duration_s": 1},
+        {"users": 51, "requests": 1},
+        {"rps": 1, "duration_s": 61},
+        {"users": 1, "duration_s": 61},
+    ],
+)
+def test_what_does_not_fit_or_is_too_much(fields: dict[str, object]) -> None:
+    with pytest.raises(Invalid):
+        asked(**fields)
+
+
+def test_a_plan_that_brings_its_own_allowed_hosts_gets_ours() -> None:
+    request = LoadTestRequest(users=1, requests=1, url="http://ours.example/")
+    plan = plan_of(request, "r", "", LIMITS)
+    assert admitted(dataclasses.replace(plan, allowed_hosts=("evil.example",)), LIMITS).allowed_hosts == (
+        "ours.example",
+    )
+    foreign = dataclasses.replace(
+        plan,
+        requests=(dataclasses.replace(plan.requests[0], url="http://evil.example/"),),
+        allowed_hosts=("evil.example",),
+    )
+    with pytest.raises(Forbidden):
+        admitted(foreign, LIMITS)
+    with pytest.raises(Invalid):
+        admitted(dataclasses.replace(plan, scenario="/etc/passwd"), LIMITS)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "--users 20",
+        "--users 0 --requests 1",
+        "--users 20 --rps 5 --duration 1",
+        "--rps 50",
+        "--endurance",
+        "--max-users 5 --users 5 --requests 1",
+        "--rps 50 --duration 1 --max-rps 10",
+        "--users 5 --requests 1 --connections 4",
+        "--rps 1 --duration 1 --slo p99",
+        "--rps 1 --duration 1 --abort-on-fail",
+        "--find-capacity",
+        "--rps 1 --duration 1 --out json",
+        "--rps 1 --duration 1 --out pdf=x",
+        "--rps 1 --duration 1 --header nonsense",
+        "--rps 1 --duration 1 --run-id a/b",
+        "--rps 1 --duration 1 --openapi /nowhere.json",
+        "--rps 1 --duration 1 --workers 0",
+    ],
+)
+def test_arguments_that_do_not_fit_are_said_not_to(line: str) -> None:
+    with pytest.raises(Invalid):
+        options(parser().parse_args(line.split()))
+
+
+def test_the_commands_of_the_plan_are_what_they_say() -> None:
+    def load(line: str) -> object:
+        return options(parser().parse_args(line.split())).plan.load
+
+    assert load("--users 20 --requests 10") == Closed((Step(20),), 10)
+    assert load("--endurance --duration 30 --rps 50") == Open((Stage(30, 50, 50),))
+    stress = load("--stress --max-users 100")
+    assert isinstance(stress, Closed)
+    assert [(step.users, step.duration_s) for step in stress.steps] == [
+        (users, 5.0) for users in (1, 2, 4, 8, 16, 32, 64, 100)
+    ]
+
+
+def test_urls_have_weights_headers_and_bodies() -> None:
+    line = ["--users=1", "--requests=1", "--url=http://127.0.0.1/a@3", "--url=http://127.0.0.1/b", "--body=x"]
+    made = options(parser().parse_args([*line, "-H", "A: b"])).plan.requests
+    assert [(r.url, r.weight, r.method, r.headers) for r in made] == [
+        ("http://127.0.0.1/a", 3.0, "POST", (("A", "b"),)),
+        ("http://127.0.0.1/b", 1.0, "POST", (("A", "b"),)),
+    ]
+
+
+def test_every_get_that_needs_nothing_or_has_an_example(tmp_path: Path) -> None:
+    document = {
+        "openapi": "3.1.0",
+        "paths": {
+            "/plain": {"get": {}},
+            "/post": {"post": {}},
+            "/items/{id}": {"get": {"parameters": [{"$ref": "#/components/parameters/id"}]}},
+            "/unknown/{id}": {"get": {"parameters": [{"name": "id", "in": "path", "required": True}]}},
+            "/search": {
+                "get": {
+                    "parameters": [
+                        {"name": "q", "in": "query", "required": True, "schema": {"default": "a b"}},
+                        {"name": "page", "in": "query"},
+                    ]
+                }
+            },
+        },
+        "components": {"parameters": {"id": {"name": "id", "in": "path", "example": "a/1"}}},
+    }
+    file = tmp_path / "openapi.json"
+    file.write_text(json.dumps(document))
+    urls = [request.url for request in requests_of(file, "http://127.0.0.1:1/", ())]
+    assert urls == [
+        "http://127.0.0.1:1/plain",
+        "http://127.0.0.1:1/items/a%2F1",
+        "http://127.0.0.1:1/search?q=a+b",
+    ]
+    file.write_text('{"openapi": "2.0", "paths": {}}')
+    with pytest.raises(Invalid):
+        requests_of(file, "http://127.0.0.1", ())
