@@ -56,6 +56,7 @@ async def serve(settings: LoadgenSettings, lifecycle: Lifecycle) -> None:
                     settings.limits,
                     f"http://127.0.0.1:{settings.http_port}{HEALTH}",
                     new_run_id,
+                    publisher.failed,
                     runs,
                 )
                 requests.register(hub)

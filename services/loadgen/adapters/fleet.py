@@ -18,7 +18,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from atalaia.errors import AtalaiaError, Transient
+from atalaia.errors import AtalaiaError, Invalid, Transient
 from atalaia.events.subjects import rpc_subject, token
 from services.loadgen.adapters.process import ProcessShare
 from services.loadgen.domain.admission import Limits, admitted
@@ -37,6 +37,23 @@ NS = 1_000_000_000
 
 def _share_subject(instance: str) -> str:
     return f"{rpc_subject('loadgen', 'share')}.{token(instance)}"
+
+
+def _read(data: bytes) -> tuple[str, Any]:
+    """Return a word and what goes with it; an empty word of what is no such message."""
+    try:
+        (word, said), *_ = json.loads(data).items()
+    except (ValueError, AttributeError):
+        return "", None
+    return str(word), said
+
+
+def _plan_and_inbox(said: Any) -> tuple[Plan, str]:
+    """Read what a leader asks for; raises `Invalid` where it cannot be read."""
+    try:
+        return from_json(said["plan"]), str(said["inbox"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Invalid(f"no plan: {error!r}") from error
 
 
 class NatsFleet:
@@ -104,11 +121,11 @@ class NatsFleet:
 
     async def _told(self, message: Msg) -> None:
         self._heard_s = time.monotonic()
-        (word, said), *_ = json.loads(message.data).items()
+        word, said = _read(message.data)
         worker = self._worker
         if word == "plan":
             await self._prepare(message, said)
-        elif worker is not None and word == "go":
+        elif worker is not None and word == "go" and isinstance(said, int | float):
             worker.begin(time.monotonic_ns() + int((said - time.time()) * NS))
         elif worker is not None and word == "stop":
             worker.stop()
@@ -119,7 +136,8 @@ class NatsFleet:
             return
         worker = ProcessShare(self._instance)
         try:
-            plan = admitted(from_json(said["plan"]), self._limits)
+            plan, inbox = _plan_and_inbox(said)
+            plan = admitted(plan, self._limits)
             await worker.spawn()
             await worker.prepare(plan)
         except AtalaiaError as error:
@@ -128,7 +146,7 @@ class NatsFleet:
             await message.respond(json.dumps({"failed": str(error)}).encode())
             return
         self._worker = worker
-        self._forwarding = asyncio.create_task(self._forward(worker, said["inbox"]))
+        self._forwarding = asyncio.create_task(self._forward(worker, inbox))
         await message.respond(b'{"ready": null}')
 
     async def _forward(self, worker: ProcessShare, inbox: str) -> None:
@@ -169,7 +187,7 @@ class RemoteShare:
             answer = await self._client.request(_share_subject(self.name), body, timeout=READY_WITHIN_S)
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise Transient(f"{self.name} did not come up: {error!r}") from error
-        (word, said), *_ = json.loads(answer.data).items()
+        word, said = _read(answer.data)
         if word != "ready":
             raise Transient(f"{self.name}: {said}")
         self._still = asyncio.create_task(self._say_still())
@@ -183,7 +201,8 @@ class RemoteShare:
 
     async def hear(self) -> tuple[str, Any]:
         try:
-            word, said = await asyncio.wait_for(self._heard.get(), SILENT_S)
+            async with asyncio.timeout(SILENT_S):
+                word, said = await self._heard.get()
         except TimeoutError:
             return "lost", f"nothing heard for {SILENT_S:g} s"
         match word:
@@ -202,8 +221,7 @@ class RemoteShare:
             await self._subscription.unsubscribe()
 
     async def _hear(self, message: Msg) -> None:
-        (word, said), *_ = json.loads(message.data).items()
-        self._heard.put_nowait((str(word), said))
+        self._heard.put_nowait(_read(message.data))
 
     def _say(self, word: str, what: Any) -> None:
         body = json.dumps({word: what}).encode()

@@ -81,7 +81,8 @@ class ProcessShare:
         assert process.stdin is not None
         process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), 2)
+            async with asyncio.timeout(2):
+                await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()
@@ -101,7 +102,8 @@ class ProcessShare:
         stdout = self._running.stdout
         assert stdout is not None
         try:
-            line = await asyncio.wait_for(stdout.readline(), within_s)
+            async with asyncio.timeout(within_s):
+                line = await stdout.readline()
         except TimeoutError:
             return "lost", f"nothing heard for {within_s:g} s"
         if not line:

@@ -21,6 +21,7 @@ from atalaia.events.instants import iso
 from atalaia.events.loadtests import body_of
 from atalaia.events.subjects import loadtest_subject
 from atalaia.settings import data_dir_of
+from services.loadgen.domain.plan import Plan
 from services.loadgen.domain.totals import Row
 from services.loadgen.domain.window import Window
 
@@ -57,6 +58,12 @@ class Publisher:
     def finished(self, result: dict[str, Any]) -> None:
         state = "interrupted" if result["interrupted"] else "aborted" if result["aborted"] else "finished"
         self._queue("finished", "finished", {**result, "state": state})
+
+    def failed(self, plan: Plan, reason: str) -> None:
+        """Say of a run that was taken on that it could not be run."""
+        self._identity = {"run_id": plan.run_id, "target": plan.target}
+        verdict = {"measurement": "invalid", "reasons": [reason]}
+        self._queue("finished", "finished", {"state": "failed", "verdict": verdict})
 
     def _queue(self, event: str, part: str, fields: dict[str, Any]) -> None:
         if len(self._waiting) >= MOST_WAITING:
@@ -108,7 +115,8 @@ class Publisher:
     async def drain(self, within_s: float) -> None:
         """Wait until everything is published, for so long at most."""
         try:
-            await asyncio.wait_for(self._idle.wait(), within_s)
+            async with asyncio.timeout(within_s):
+                await self._idle.wait()
         except TimeoutError:
             self._tell("the broker did not take this run's events")
 

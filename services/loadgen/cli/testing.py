@@ -19,8 +19,9 @@ from services.loadgen.cli.live import view
 from services.loadgen.cli.options import Options
 from services.loadgen.cli.summary import summary
 from services.loadgen.domain.comparison import overall
+from services.loadgen.domain.conclusion import exit_code
 from services.loadgen.domain.plan import Closed, Plan
-from services.loadgen.domain.result import Outcome, exit_code
+from services.loadgen.domain.result import Outcome
 from services.loadgen.domain.steps import Steps
 from services.loadgen.domain.totals import Row
 from services.loadgen.domain.window import Window

@@ -9,11 +9,10 @@ from typing import Any
 from services.loadgen.domain.ending import Ending
 from services.loadgen.domain.histogram import Histogram
 from services.loadgen.domain.plan import Closed, Open, Plan
-from services.loadgen.domain.slo import Judged, Sliding, Slo, Stretch
-from services.loadgen.domain.slo import judge as judge_slo
+from services.loadgen.domain.slo import Judged
 from services.loadgen.domain.times import Times, times_of
 from services.loadgen.domain.totals import Totals
-from services.loadgen.domain.verdict import Health, Verdict, judge
+from services.loadgen.domain.verdict import Verdict
 
 NS = 1e9
 SCHEMA_VERSION = 1
@@ -78,11 +77,11 @@ class Outcome:
 
     @property
     def lag_p99_s(self) -> float | None:
-        return _p99_s(self.totals.histograms["lag"])
+        return p99_s(self.totals.histograms["lag"])
 
     @property
     def loop_p99_s(self) -> float | None:
-        return _p99_s(self.totals.histograms["loop"])
+        return p99_s(self.totals.histograms["loop"])
 
     def to_json(self) -> dict[str, Any]:
         counts, totals = self.totals.counts, self.totals
@@ -161,101 +160,6 @@ def described(plan: Plan) -> str:
     return f"{load.arrival} arrivals, {spoken}/s, {load.duration_s:g} s"
 
 
-def conclude(
-    plan: Plan,
-    totals: Totals,
-    ending: Ending,
-    *,
-    slos: Sequence[Slo],
-    sliding: Sequence[Sliding],
-    started_at: str,
-    finished_at: str,
-    ceiling: float | None,
-    lost: Sequence[str],
-    interrupted: bool,
-    aborted: str,
-) -> Outcome:
-    """Judge the measurement, and the target by its SLOs."""
-    seconds = seconds_of(plan, ending, interrupted or bool(aborted))
-    response = times_of(totals.histograms["response"])
-    steady = [row for row in totals.rows if not row.warmup]
-    health = Health(
-        open_model=plan.model == "open",
-        balanced=bool(lost) or totals.balanced(ending.in_flight),
-        lag_p99_s=_p99_s(totals.histograms["lag"]),
-        loop_p99_s=_p99_s(totals.histograms["loop"]),
-        response_p50_s=response.percentiles["p50"],
-        cpu_shares=[row.cpu_share for row in steady],
-        cpu_wait_shares=[row.cpu_wait_share for row in steady if row.to_s - row.from_s > 0.5],
-        rate_per_worker=totals.counts["sent"] / seconds / plan.shares if seconds else 0.0,
-        ceiling_per_worker=ceiling,
-        offered=totals.counts["offered"],
-        unsent=ending.unsent if not interrupted else 0,
-        own_faults=own_faults(totals),
-        lost=lost,
-    )
-    return Outcome(
-        plan,
-        totals,
-        ending,
-        judge(health),
-        judge_all(slos, sliding, totals, ending, seconds - totals.judged_from_s),
-        started_at,
-        finished_at,
-        ceiling,
-        interrupted,
-        aborted,
-    )
-
-
-def judge_all(
-    slos: Sequence[Slo], sliding: Sequence[Sliding], totals: Totals, ending: Ending, seconds: float
-) -> list[Judged]:
-    """Judge every SLO of a run, or of a run so far."""
-    worst = {one.slo.expression: one for one in sliding}
-    return [
-        worst[slo.expression].judged()
-        if slo.over_s
-        else judge_slo(
-            slo,
-            Stretch(
-                totals.judged,
-                totals.histograms[slo.of],
-                seconds,
-                ending.censored.count,
-                ending.censored.max_ns,
-            ),
-        )
-        for slo in slos
-    ]
-
-
-def own_faults(totals: Totals) -> dict[str, int]:
-    """Return the errors that were for want of something here."""
-    number = totals.counts["own_faults"]
-    names = ("no_descriptors", "no_ports", "no_buffers", "no_memory")
-    found = {name: totals.errors[name] for name in names if totals.errors[name]}
-    return found if number else {}
-
-
-def exit_code(outcome: Outcome, *, regressed: bool, signalled: int | None) -> int:
-    """Return what the process ends with: the worst of what there is to say, measurement before target."""
-    if signalled is not None:
-        return 128 + signalled
-    if outcome.verdict.measurement == "invalid":
-        return 4
-    if any(judged.passed is False for judged in outcome.slos):
-        return 3
-    if outcome.totals.counts["sent"] and not answered(outcome.totals):
-        return 1
-    return 5 if regressed else 0
-
-
-def answered(totals: Totals) -> bool:
-    """Whether anything at all came back."""
-    return any(totals.counts[end] for end in ("ok", "http_errors", "timeouts")) or not totals.counts["sent"]
-
-
-def _p99_s(histogram: Histogram) -> float | None:
+def p99_s(histogram: Histogram) -> float | None:
     value = histogram.quantile_ns(0.99)
     return None if value is None else value / NS

@@ -31,6 +31,7 @@ class Health:
     rate_per_worker: float = 0.0
     ceiling_per_worker: float | None = None
     offered: int = 0
+    delivered: float = 1.0
     unsent: int = 0
     own_faults: dict[str, int] | None = None
     lost: Sequence[str] = ()
@@ -47,7 +48,11 @@ class Verdict:
 
 def judge(health: Health) -> Verdict:
     """Return the verdict; the worst reason decides, all are named."""
-    invalid = [*_broken(health), *_late(health, INVALID_LAG_S, INVALID_LAG_OF_P50)]
+    invalid = [
+        *_broken(health),
+        *_late(health, INVALID_LAG_S, INVALID_LAG_OF_P50),
+        *_held_up(health),
+    ]
     suspect = [] if invalid else _late(health, SUSPECT_LAG_S, SUSPECT_LAG_OF_P50)
     (invalid if health.open_model else suspect).extend(_busy(health))
     suspect += [*_starved(health), *_near_ceiling(health), *_undelivered(health)]
@@ -73,6 +78,19 @@ def _late(health: Health, least_s: float, of_p50: float) -> list[str]:
         for what, lag_s in lags.items()
         if lag_s is not None and lag_s > limit_s
     ]
+
+
+def _held_up(health: Health) -> list[str]:
+    """A rate that was not delivered, with a sign that it was not the target that held it up.
+
+    Lateness alone does not tell: a generator that falls behind makes the response times long, too.
+    """
+    signs = [*_starved(health), *_busy(health)]
+    if health.lag_p99_s is not None and health.lag_p99_s > INVALID_LAG_S:
+        signs.append(f"sends left {health.lag_p99_s * 1e3:.0f} ms late (p99)")
+    if health.delivered >= LEAST_DELIVERED or not signs:
+        return []
+    return [f"{health.delivered:.0%} of the rate was delivered, held up here: {signs[0]}"]
 
 
 def _busy(health: Health) -> list[str]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from atalaia import log as _log
 from atalaia.clock import Clock
-from atalaia.errors import AtalaiaError, Conflict, Forbidden, Invalid
+from atalaia.errors import AtalaiaError, Conflict, Forbidden, Invalid, Transient
 from atalaia.events.loadtests import LoadTestRequest
 from atalaia.events.subjects import rpc_subject
 from services.loadgen.domain.admission import Limits, plan_of
@@ -37,6 +37,7 @@ class Requests:
         limits: Limits,
         default_url: str,
         new_run_id: Callable[[datetime], str],
+        tell_failed: Callable[[Plan, str], None],
         group: asyncio.TaskGroup,
     ) -> None:
         self._fleet = fleet
@@ -45,6 +46,7 @@ class Requests:
         self._limits = limits
         self._default_url = default_url
         self._new_run_id = new_run_id
+        self._tell_failed = tell_failed
         self._group = group
         self._running: Running | None = None
         self._stopping = False
@@ -86,23 +88,27 @@ class Requests:
 
     async def _run(self, plan: Plan, slos: Sequence[Slo], instances: int) -> None:
         try:
-            async with self._fleet.shares(instances) as shares:
-                self._running = Running(
-                    plan,
-                    shares,
-                    self._listeners(),
-                    self._clock,
-                    slos=slos,
-                    begin_in_ns=BEGIN_TOGETHER_IN_NS,
-                )
-                if self._stopping:
-                    return
-                await self._running.run()
+            try:
+                await self._run_on(instances, plan, slos)
+            except Transient as error:
+                if instances == 1:
+                    raise
+                _log_.warning("run_not_shared", run_id=plan.run_id, error=str(error))
+                await self._run_on(1, plan, slos)
         except AtalaiaError as error:
             _log_.error("run_failed", run_id=plan.run_id, error=str(error))
+            self._tell_failed(plan, str(error))
         finally:
             self._running = None
             self._fleet.give_back()
+
+    async def _run_on(self, instances: int, plan: Plan, slos: Sequence[Slo]) -> None:
+        async with self._fleet.shares(instances) as shares:
+            self._running = Running(
+                plan, shares, self._listeners(), self._clock, slos=slos, begin_in_ns=BEGIN_TOGETHER_IN_NS
+            )
+            if not self._stopping:
+                await self._running.run()
 
 
 def _refusal(error: str, detail: str, field: str = "") -> str:

@@ -10,9 +10,10 @@ from typing import Any
 from atalaia import __version__
 from atalaia.clock import Clock
 from atalaia.events.instants import iso
+from services.loadgen.domain.conclusion import conclude, judge_all
 from services.loadgen.domain.ending import Ending, altogether
 from services.loadgen.domain.plan import Plan
-from services.loadgen.domain.result import Outcome, conclude, described, judge_all
+from services.loadgen.domain.result import Outcome, described
 from services.loadgen.domain.slo import Sliding, Slo
 from services.loadgen.domain.totals import Totals
 from services.loadgen.domain.window import Window, together
@@ -126,7 +127,10 @@ class Running:
         stopping = asyncio.ensure_future(self.stopping.wait())
         try:
             await asyncio.wait({hearing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            return await asyncio.wait_for(hearing, STOP_WITHIN_S) if not hearing.done() else hearing.result()
+            if hearing.done():
+                return hearing.result()
+            async with asyncio.timeout(STOP_WITHIN_S):
+                return await hearing
         except TimeoutError:
             return "lost", "did not stop"
         finally:

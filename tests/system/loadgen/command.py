@@ -61,7 +61,8 @@ async def loadgen(
         while not after():
             await asyncio.sleep(0.02)
         process.send_signal(signals)
-    stdout, stderr = await asyncio.wait_for(process.communicate(), 60)
+    async with asyncio.timeout(60):
+        stdout, stderr = await process.communicate()
     assert process.returncode is not None
     result = json.loads(out.read_text()) if out.exists() else {}
     return Run(process.returncode, stdout.decode(), stderr.decode(), result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import ssl
 import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -121,9 +122,9 @@ class Hostile:
 
 
 @contextlib.asynccontextmanager
-async def hostile_server() -> AsyncIterator[Hostile]:
+async def hostile_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[Hostile]:
     hostile = Hostile()
-    server = await asyncio.start_server(hostile.on_connection, "127.0.0.1", 0)
+    server = await asyncio.start_server(hostile.on_connection, "127.0.0.1", 0, ssl=tls)
     hostile.port = server.sockets[0].getsockname()[1]
     try:
         yield hostile

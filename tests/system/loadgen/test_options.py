@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import ssl
+import subprocess
 import time
 from pathlib import Path
 
@@ -176,3 +179,32 @@ async def test_the_capacity_of_a_server_that_answers_two_at_a_time(tmp_path: Pat
     capacity = float(stdout.decode().split()[1].removesuffix("/s").replace(",", ""))
     assert 28 <= capacity <= 44, stdout.decode() + stderr.decode()
     assert "stopped     slo" in stdout.decode()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl to make a certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    key, found = folder / "key.pem", folder / "cert.pem"
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
+    files = ("-keyout", str(key), "-out", str(found), "-subj", "/CN=localhost")
+    subprocess.run(
+        [openssl, "req", "-x509", *curve, *files],
+        check=True,
+        capture_output=True,
+    )
+    return found, key
+
+
+async def test_tls_is_checked_unless_told_otherwise(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    async with hostile_server(context) as server:
+        line = (f"--url={server.url('/ok').replace('http:', 'https:')}", "--users=3", "--requests=4")
+        unknown = await loadgen(tmp_path, *line)
+        assert (unknown.code, unknown.result["errors"]) == (1, {"tls": 12}), unknown
+        trusted = await loadgen(tmp_path, *line, "--insecure")
+    assert (trusted.code, trusted.result["ok"]) == (0, 12), trusted
+    assert balanced(trusted.result)

@@ -116,6 +116,14 @@ def up(platform: Platform, name: str) -> bool:
     return any(one["instance"] == name and one["status"] == "up" for one in services)
 
 
+def test_a_target_that_refuses_is_a_result_too(platform: Platform) -> None:
+    closed = "http://127.0.0.1:1/"
+    status, answer = platform.request("POST", "/loadtests", {"url": closed, "users": 2, "requests": 2})
+    assert status == 202
+    found = await_that(lambda: _finished(platform, answer["run_id"]), what="the run")
+    assert (found["result"]["errors"], found["result"]["connection_errors"]) == ({"refused": 4}, 4)
+
+
 def test_instances_share_one_run(platform: Platform) -> None:
     with instance(platform, "second-loadgen"):
         await_that(lambda: up(platform, "second-loadgen"), what="the second instance")
@@ -126,6 +134,7 @@ def test_instances_share_one_run(platform: Platform) -> None:
     assert found["verdict"]["measurement"] != "invalid" or "lost" not in str(found["verdict"])
 
 
+@pytest.mark.long
 async def test_an_instance_that_is_killed_in_the_middle_is_missed_by_name(platform: Platform) -> None:
     with instance(platform, "doomed-loadgen") as doomed:
         await asyncio.to_thread(await_that, lambda: up(platform, "doomed-loadgen"), what="the instance")

@@ -50,6 +50,12 @@ def test_a_busy_generator_ruins_an_open_run_and_bounds_a_closed_one() -> None:
     assert measurement(cpu_shares=[0.95] * 3, open_model=False) == "suspect"
 
 
+def test_a_rate_that_was_held_up_here_is_invalid_and_one_held_up_there_is_not() -> None:
+    assert measurement(delivered=0.5, response_p50_s=5.0) == "valid"
+    assert measurement(delivered=0.5, response_p50_s=5.0, lag_p99_s=0.3) == "invalid"
+    assert measurement(delivered=0.5, response_p50_s=5.0, cpu_wait_shares=[0.7]) == "invalid"
+
+
 def test_other_reasons() -> None:
     assert measurement(balanced=False) == "invalid"
     assert measurement(own_faults={"no_descriptors": 1}) == "invalid"

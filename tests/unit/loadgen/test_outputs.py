@@ -10,12 +10,13 @@ from xml.etree import ElementTree as xml
 import pytest
 
 from services.loadgen.adapters.outputs import written
-from services.loadgen.cli.live import bars, line_of
+from services.loadgen.cli.live import Lines, Terminal, bars, line_of, view
 from services.loadgen.cli.summary import summary
+from services.loadgen.domain.conclusion import conclude, exit_code
 from services.loadgen.domain.ending import Ending
 from services.loadgen.domain.histogram import Histogram
 from services.loadgen.domain.plan import Open, Plan, Request, Stage
-from services.loadgen.domain.result import Outcome, conclude, exit_code
+from services.loadgen.domain.result import Outcome
 from services.loadgen.domain.slo import parse
 from services.loadgen.domain.totals import Totals
 from services.loadgen.domain.window import Window
@@ -146,3 +147,22 @@ def test_a_second_in_a_line_and_in_bars() -> None:
     assert "250" in line_of(outcome().totals.rows[0]).replace(",", "") or line_of(outcome().totals.rows[0])
     assert bars([0, 1, 2]) == " ▄█"
     assert bars([]) == ""
+
+
+def test_the_live_view_draws_over_itself_and_clears_up() -> None:
+    screen = io.StringIO()
+    drawn = Terminal(screen)
+    run = outcome()
+    drawn.started({"run_id": "r", "load": "250/s", "target": "http://127.0.0.1/", "duration_s": 2.0})
+    for row in run.totals.rows:
+        drawn.window(Window(row.index, row.from_s, row.to_s), row)
+    drawn.finished(run.to_json())
+    text = screen.getvalue()
+    assert text.count("ok/s") == 2
+    assert text.count("\x1b[6A") == 2
+    assert text.endswith("\r\x1b[J")
+
+
+def test_without_a_terminal_there_are_lines_and_quiet_is_quiet() -> None:
+    assert isinstance(view(False, False, io.StringIO()), Lines)
+    assert view(False, True, io.StringIO()) is None
