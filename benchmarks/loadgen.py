@@ -1,7 +1,8 @@
 """The load generator against wrk, hey and Locust: `python -m benchmarks.loadgen`.
 
 All drive the same nginx over 50 connections, in turns, pinned to one core while nginx has another.
-Where others use the machine, the figures by CPU second stand: they include each tool's own start.
+Where others use the machine, the figures by CPU second stand: a run's less those of a run of one second,
+so that the start of each tool is not in them.
 Peers come from the system's packages (`apt-get install nginx-light wrk hey`) and, in a venv of its
 own, `pip install locust`; those that are missing are named and left out.
 """
@@ -167,11 +168,15 @@ def compare(bench: Bench, rounds: int, locust: str | None) -> list[Figure]:
         print(f"left out, for it is not installed: {', '.join(sorted(missing))}")
     rates: dict[str, list[float]] = {name: [] for name in tools}
     by_cpu: dict[str, list[float]] = {name: [] for name in tools}
+    whole = bench.seconds
     for number in range(rounds):
         for name, run in tools.items():
-            before_s = _children_cpu_s()
-            rates[name].append(run())
-            by_cpu[name].append(rates[name][-1] * bench.seconds / (_children_cpu_s() - before_s))
+            bench.seconds = 1
+            short, short_cpu_s = _with_cpu(run)
+            bench.seconds = whole
+            rate, cpu_s = _with_cpu(run)
+            rates[name].append(rate)
+            by_cpu[name].append((rate * whole - short) / (cpu_s - short_cpu_s))
         print(
             f"round {number + 1}: " + ", ".join(f"{name} {found[-1]:,.0f}/s" for name, found in rates.items())
         )
@@ -185,6 +190,11 @@ def compare(bench: Bench, rounds: int, locust: str | None) -> list[Figure]:
                 ratio = statistics.median(a / b for a, b in zip(found[ours], found[peer], strict=True))
                 figures.append(Figure(ours, statistics.median(found[ours]), unit, ratio, peer))
     return figures
+
+
+def _with_cpu(run: Callable[[], float]) -> tuple[float, float]:
+    before_s = _children_cpu_s()
+    return run(), _children_cpu_s() - before_s
 
 
 def _children_cpu_s() -> float:

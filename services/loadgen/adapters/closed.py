@@ -46,7 +46,7 @@ class ClosedDriver(Driver):
         # one request alone, and nothing between answer and request: the shortest way
         alone = len(plan.requests) == 1 and not self._think_ns
         self._only = next(mixture) if alone else None
-        self._handles: set[asyncio.TimerHandle] = set()
+        self._begun = False
 
     @property
     def users(self) -> int:
@@ -58,21 +58,18 @@ class ClosedDriver(Driver):
         self.last_ended_ns = epoch_ns
         for step in self._load.steps:
             users = share_of(step.users, self.plan.share, self.plan.shares)
-            self._handles.add(loop.call_later(after_s, self._become, users))
+            loop.call_later(after_s, self._become, users)
             if step.duration_s is None:
                 return
             after_s += step.duration_s
-        self._handles.add(loop.call_later(after_s, self._over))
+        loop.call_later(after_s, self._over)
 
     def finished(self) -> bool:
-        return self.stopped or self._stages_over or (bool(self._users) and self.users == 0)
-
-    def close(self) -> None:
-        super().close()
-        for handle in self._handles:
-            handle.cancel()
+        done = self._begun and self._load.requests_each is not None and self.users == 0
+        return self.stopped or self._stages_over or done
 
     def _become(self, users: int) -> None:
+        self._begun = True
         at_ns = now_ns()
         for user in self._users[users:]:
             user.active = False
@@ -86,8 +83,6 @@ class ClosedDriver(Driver):
             user = User(-1 if each is None else each)
             self._users.append(user)
             self._next(user, at_ns)
-        if not users and not self.plan.shares > 1:
-            self._over()
 
     def _over(self) -> None:
         self._stages_over = True
@@ -129,9 +124,7 @@ class ClosedDriver(Driver):
         loop = asyncio.get_running_loop()
         user.waits = True
         user.due_ns = due_ns
-        handle = loop.call_later(max(0.0, (due_ns - now_ns()) / NS), self._thought, user)
-        self._handles = {one for one in self._handles if one.when() >= loop.time()}
-        self._handles.add(handle)
+        loop.call_later(max(0.0, (due_ns - now_ns()) / NS), self._thought, user)
 
     def _thought(self, user: User) -> None:
         user.waits = False

@@ -99,7 +99,7 @@ def _generator(outcome: Outcome) -> Iterator[str]:
     parts.append(f"{rss / 1e6:.0f} MB")
     if outcome.ceiling and outcome.rate:
         share = outcome.rate / outcome.plan.shares / outcome.ceiling
-        parts.append(f"{share:.1%} of its ceiling ({outcome.ceiling / 1000:.1f}k/s a core)")
+        parts.append(f"{share:.1%} of {outcome.ceiling / 1000:.0f}k/s")
     yield _cut("generator   " + "   ".join(parts))
 
 

@@ -48,14 +48,11 @@ class Verdict:
 
 def judge(health: Health) -> Verdict:
     """Return the verdict; the worst reason decides, all are named."""
-    invalid = [
-        *_broken(health),
-        *_late(health, INVALID_LAG_S, INVALID_LAG_OF_P50),
-        *_held_up(health),
-    ]
+    held_up = _held_up(health)
+    invalid = [*_broken(health), *_late(health, INVALID_LAG_S, INVALID_LAG_OF_P50), *held_up]
     suspect = [] if invalid else _late(health, SUSPECT_LAG_S, SUSPECT_LAG_OF_P50)
     (invalid if health.open_model else suspect).extend(_busy(health))
-    suspect += [*_starved(health), *_near_ceiling(health), *_undelivered(health)]
+    suspect += [*([] if held_up else _starved(health)), *_near_ceiling(health), *_undelivered(health)]
     if invalid:
         return Verdict("invalid", (*invalid, *suspect))
     return Verdict("suspect", tuple(suspect)) if suspect else Verdict("valid", ())
