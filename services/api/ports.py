@@ -239,6 +239,10 @@ class LoadTestRunner(Protocol):
         """Return the run's id; raises `Forbidden`, `Conflict`, `Invalid`, or `Transient`."""
         ...
 
+    async def end(self, run_id: str) -> bool:
+        """End a run early; False where none of that name goes on. Raises `Transient`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class CacheReport:

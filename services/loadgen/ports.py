@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -56,4 +56,8 @@ class Fleet(Protocol):
 
     def shares(self, wanted: int) -> AbstractAsyncContextManager[Sequence[Share]]:
         """Lend shares of as many instances as there are, `wanted` at most, this one first."""
+        ...
+
+    def endable(self, run_id: str, end: Callable[[], None]) -> AbstractAsyncContextManager[None]:
+        """Let whoever names the run end it, for so long."""
         ...

@@ -53,6 +53,9 @@ class Platform:
             "ATALAIA_POSTGRES_PORT": str(postgres_port),
             "ATALAIA_REDIS_PORT": str(redis_port),
             "ATALAIA_COLLECTOR_INTERVAL_S": "1",
+            "ATALAIA_LOADGEN_MAX_DURATION_S": "20",  # what a search for mistakes asks for must end
+            "ATALAIA_LOADGEN_MAX_RPS": "200",
+            "ATALAIA_LOADGEN_MAX_USERS": "20",
             **settings,
         }
         self.output: list[str] = []

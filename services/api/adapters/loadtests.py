@@ -193,6 +193,10 @@ def _cursor(run: dict[str, Any]) -> str:
     return f"{run['started_at'] or run['finished_at'] or ''} {run['run_id']}"
 
 
+class NobodyThere(Transient):
+    """Nobody listens on that subject."""
+
+
 class LoadgenRequests:
     """Asks an idle instance of the load generator to run a test."""
 
@@ -206,19 +210,7 @@ class LoadgenRequests:
             Forbidden, Conflict, Invalid: the load generator refuses.
             Transient: there is none, or it does not answer.
         """
-        if not self._client.is_connected:
-            raise Transient("the broker is away: the load generator cannot be asked")
-        try:
-            answer = await self._client.request(
-                rpc_subject("loadgen", "run"), request.model_dump_json().encode(), timeout=ANSWER_WITHIN_S
-            )
-            reply = json.loads(answer.data)
-        except nats.errors.NoRespondersError as error:
-            raise Transient("no instance of the load generator is there to ask") from error
-        except (nats.errors.Error, TimeoutError, OSError) as error:
-            raise Transient(f"the load generator did not answer: {error!r}") from error
-        except ValueError as error:
-            raise Transient("the load generator's answer could not be read") from error
+        reply = await self._ask(rpc_subject("loadgen", "run"), request.model_dump_json().encode())
         match reply:
             case {"ok": True, "run_id": str(run_id)}:
                 return run_id
@@ -230,3 +222,24 @@ class LoadgenRequests:
                 raise Invalid(detail, field=field)
             case _:
                 raise Transient("the load generator's answer could not be read")
+
+    async def end(self, run_id: str) -> bool:
+        """End a run; False where none of that name goes on. Raises `Transient`."""
+        try:
+            await self._ask(f"{rpc_subject('loadgen', 'end')}.{token(run_id)}", b"")
+        except NobodyThere:
+            return False
+        return True
+
+    async def _ask(self, subject: str, body: bytes) -> object:
+        if not self._client.is_connected:
+            raise Transient("the broker is away: the load generator cannot be asked")
+        try:
+            answer = await self._client.request(subject, body, timeout=ANSWER_WITHIN_S)
+            return json.loads(answer.data)
+        except nats.errors.NoRespondersError as error:
+            raise NobodyThere("no instance of the load generator is there to ask") from error
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise Transient(f"the load generator did not answer: {error!r}") from error
+        except ValueError as error:
+            raise Transient("the load generator's answer could not be read") from error

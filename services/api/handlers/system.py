@@ -100,6 +100,18 @@ class LoadTestHandlers:
             response_model=LoadTestAcceptedAnswer,
             responses=described(403, 409, 413, 503),
         )(self.run)
+        router.delete(
+            "/loadtests/{run_id}",
+            status_code=202,
+            response_model=LoadTestAcceptedAnswer,
+            responses=described(403, 404, 413, 503),
+        )(self.end)
+
+    async def end(self, run_id: Annotated[Text, Path()]) -> LoadTestAcceptedAnswer:
+        """End a load test that goes on; its result is published as that of an interrupted one."""
+        if not await self._runner.end(run_id):
+            raise NotFound(f"no load test {run_id!r} that was asked for here goes on", field="run_id")
+        return LoadTestAcceptedAnswer(run_id=run_id)
 
     async def run(self, body: LoadTestRequest) -> LoadTestAcceptedAnswer:
         """Run a load test against a host that the load generator's operator allows."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -87,6 +87,21 @@ class NatsFleet:
             yield shares
         finally:
             await asyncio.gather(*(share.close() for share in shares))
+
+    @asynccontextmanager
+    async def endable(self, run_id: str, end: Callable[[], None]) -> AsyncIterator[None]:
+        """Answer on `atalaia.rpc.loadgen.end.<run_id>`; nobody there means that no such run goes on."""
+
+        async def told(message: Msg) -> None:
+            end()
+            await message.respond(b'{"ok": true}')
+
+        subject = f"{rpc_subject('loadgen', 'end')}.{token(run_id)}"
+        subscription = await self._client.subscribe(subject, cb=told)
+        try:
+            yield
+        finally:
+            await subscription.unsubscribe()
 
     async def _others(self, most: int) -> list[str]:
         names: list[str] = []

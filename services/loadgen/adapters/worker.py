@@ -9,36 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
-import json
 import os
-import random
 import signal
-import sys
-import time
 from typing import Any, cast
 
 import uvloop
 
-from atalaia.errors import AtalaiaError, Invalid
-from services.loadgen.adapters import scenario
+from atalaia.errors import AtalaiaError
 from services.loadgen.adapters.alarm import alarm
-from services.loadgen.adapters.closed import ClosedDriver
+from services.loadgen.adapters.building import build, measure_ceiling
 from services.loadgen.adapters.connection import now_ns
 from services.loadgen.adapters.driver import NS, Driver
 from services.loadgen.adapters.open import OpenDriver
-from services.loadgen.adapters.prepared import Preparation, mix
+from services.loadgen.adapters.parent import Parent
 from services.loadgen.adapters.recorder import Recorder
-from services.loadgen.adapters.scenario import ScenarioDriver
 from services.loadgen.adapters.usage import Usage
-from services.loadgen.domain import schedule
 from services.loadgen.domain.ending import Ending
 from services.loadgen.domain.histogram import Histogram
-from services.loadgen.domain.plan import Closed, Plan, Request, Step, from_json, share_of
+from services.loadgen.domain.plan import Plan, from_json
 
 PULSE_NS = 20_000_000
 PULSES_A_FOLD = 5
-CALIBRATE_USERS = 16
 DRAIN_MARGIN_S = 0.5
 
 
@@ -52,38 +43,6 @@ def main() -> int:
     return 0
 
 
-class Parent:
-    """The pipes to whoever started us."""
-
-    def __init__(self, reader: asyncio.StreamReader, transport: asyncio.WriteTransport) -> None:
-        self._reader = reader
-        self._transport = transport
-
-    @classmethod
-    async def open(cls, out: int) -> Parent:
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=2**26)
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        transport, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(out, "wb"))
-        return cls(reader, transport)
-
-    async def hear(self) -> tuple[str, Any]:
-        """Return the next word and what goes with it; `stop` when the parent is gone."""
-        line = await self._reader.readline()
-        if not line:
-            return "stop", None
-        (word, said), *_ = json.loads(line).items()
-        return str(word), said
-
-    def say(self, word: str, what: Any = None) -> None:
-        self._transport.write(json.dumps({word: what}).encode() + b"\n")
-
-    async def close(self) -> None:
-        self._transport.close()
-        while self._transport.get_write_buffer_size():
-            await asyncio.sleep(0.01)
-
-
 async def _serve(out: int) -> None:
     parent = await Parent.open(out)
     share: Share | None = None
@@ -92,7 +51,7 @@ async def _serve(out: int) -> None:
             word, said = await (share.or_over(parent.hear()) if share else parent.hear())
             match word:
                 case "calibrate":
-                    parent.say("ceiling", await _ceiling(said))
+                    parent.say("ceiling", await measure_ceiling(said))
                 case "plan":
                     share = Share(from_json(said), parent)
                     await share.prepare()
@@ -106,6 +65,7 @@ async def _serve(out: int) -> None:
                     if share is None:
                         break
                     share.stop()
+                    await share.ended()
     except AtalaiaError as error:
         parent.say("failed", str(error))
     await parent.close()
@@ -149,6 +109,10 @@ class Share:
         if not self._epoch_ns:
             self._done.set()
 
+    async def ended(self) -> None:
+        """Wait for the last window."""
+        await self._done.wait()
+
     async def or_over(self, hearing: Any) -> tuple[str, Any]:
         """Return what is heard, or a stop when the work is done first."""
         heard = asyncio.ensure_future(hearing)
@@ -161,6 +125,13 @@ class Share:
         return "stop", None
 
     def _on_pulse(self) -> None:
+        try:
+            self._beat()
+        except BaseException:
+            self._done.set()  # without a pulse there is no end
+            raise
+
+    def _beat(self) -> None:
         assert self._driver is not None
         at_ns = now_ns()
         if self._done.is_set():
@@ -222,49 +193,3 @@ class Share:
         )
         self._parent.say("end", ending.to_json())
         self._done.set()
-
-
-async def build(plan: Plan, recorder: Recorder) -> Driver:
-    """Return what drives this plan's share."""
-    preparation = Preparation(plan)
-    prepared = [await preparation.of(request) for request in plan.requests]
-    load = plan.load
-    if plan.scenario is not None:
-        if not isinstance(load, Closed):
-            raise Invalid("a scenario has users: --users, or --stress")
-        made = scenario.load(plan.scenario)
-        return ScenarioDriver(plan, load, preparation, mix(prepared, plan.share), recorder, made)
-    if isinstance(load, Closed):
-        return ClosedDriver(plan, load, preparation, mix(prepared, plan.share), recorder)
-    arrivals = schedule.constant(load.stages, share=plan.share, shares=plan.shares)
-    if load.arrival == "poisson":
-        dice = random.Random(f"{load.seed} {plan.share}")
-        arrivals = schedule.poisson(load.stages, lambda: dice.expovariate(1.0), shares=plan.shares)
-    limit = plan.max_in_flight
-    return OpenDriver(
-        plan,
-        arrivals,
-        preparation,
-        mix(prepared, load.seed + plan.share),
-        recorder,
-        connections=max(1, share_of(plan.connections, plan.share, plan.shares)),
-        max_in_flight=None if limit is None else max(1, share_of(limit, plan.share, plan.shares)),
-    )
-
-
-async def _ceiling(where: dict[str, Any]) -> float:
-    """Return how many requests a second one core can send: those sent, by the CPU time that they took."""
-    request = Request(f"http://127.0.0.1:{where['port']}/")
-    load = Closed((Step(CALIBRATE_USERS, where["for_s"]),))
-    recorder = Recorder()
-    driver = await build(Plan("calibration", (request,), load), recorder)
-    began_s = time.process_time()
-    driver.begin(now_ns())
-    for _ in itertools.count():
-        await asyncio.sleep(0.02)
-        if driver.finished() and driver.idle():
-            break
-    recorder.fold()
-    used_s = time.process_time() - began_s
-    driver.close()
-    return recorder.ok / used_s if recorder.ok else 0.0

@@ -29,7 +29,7 @@ def plan_of(request: LoadTestRequest, run_id: str, default_url: str, limits: Lim
         Forbidden: the host is not one of those allowed here.
         Invalid: it asks for nothing that fits together, or for more than is allowed.
     """
-    load = _load(request)
+    load = _load(request, limits)
     users = load.most_users if isinstance(load, Closed) else 0
     plan = Plan(
         run_id,
@@ -66,7 +66,7 @@ def admitted(plan: Plan, limits: Limits) -> Plan:
     return replace(plan, allowed_hosts=limits.hosts)
 
 
-def _load(request: LoadTestRequest) -> Closed | Open:
+def _load(request: LoadTestRequest, limits: Limits) -> Closed | Open:
     asked = [name for name in ("users", "max_users", "rps") if getattr(request, name) is not None]
     if len(asked) != 1:
         raise Invalid("one of users, max_users and rps, not several and not none", field="users")
@@ -79,4 +79,5 @@ def _load(request: LoadTestRequest) -> Closed | Open:
     if request.requests is None and request.duration_s is None:
         raise Invalid("users need requests (each) or a duration_s", field="requests")
     assert request.users is not None
-    return Closed((Step(request.users, request.duration_s),), request.requests)
+    length_s = request.duration_s or limits.longest_s  # requests alone may take for ever
+    return Closed((Step(request.users, length_s),), request.requests)

@@ -139,7 +139,7 @@ class Outcome:
 def seconds_of(plan: Plan, ending: Ending, cut_short: bool) -> float:
     """Return how long the load lasted: the schedule where it was kept, else until the last request."""
     planned_s = plan.duration_s()
-    if planned_s is None:
+    if planned_s is None or (isinstance(plan.load, Closed) and plan.load.requests_each is not None):
         return ending.sending_s
     if cut_short:
         return min(ending.ended_s, max(planned_s, ending.sending_s))

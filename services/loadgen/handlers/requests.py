@@ -103,9 +103,16 @@ class Requests:
             self._fleet.give_back()
 
     async def _run_on(self, instances: int, plan: Plan, slos: Sequence[Slo]) -> None:
-        async with self._fleet.shares(instances) as shares:
+        stopping = asyncio.Event()
+        async with self._fleet.shares(instances) as shares, self._fleet.endable(plan.run_id, stopping.set):
             self._running = Running(
-                plan, shares, self._listeners(), self._clock, slos=slos, begin_in_ns=BEGIN_TOGETHER_IN_NS
+                plan,
+                shares,
+                self._listeners(),
+                self._clock,
+                slos=slos,
+                begin_in_ns=BEGIN_TOGETHER_IN_NS,
+                stopping=stopping,
             )
             if not self._stopping:
                 await self._running.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from pathlib import Path
 
@@ -57,6 +58,17 @@ async def test_nobody_listens(tmp_path: Path) -> None:
     run = await loadgen(tmp_path, f"--url=http://127.0.0.1:{port}/", "--users=5", "--requests=4")
     assert balanced(run.result), run
     assert (run.code, run.result["connection_errors"], run.result["errors"]) == (1, 20, {"refused": 20})
+
+
+async def test_a_worker_does_not_outlive_its_parent() -> None:
+    async with hostile_server() as server:
+        process = await start(f"--url={server.url('/ok')}", "--rps=100", "--duration=60", "--plain")
+        while server.asked["/ok"] < 10:
+            await asyncio.sleep(0.02)
+        worker = psutil.Process(process.pid).children()[0]
+        process.kill()
+        await process.wait()
+        await asyncio.to_thread(worker.wait, 5)
 
 
 async def test_it_is_said_that_a_worker_was_killed(tmp_path: Path) -> None:

@@ -124,6 +124,16 @@ def test_a_target_that_refuses_is_a_result_too(platform: Platform) -> None:
     assert (found["result"]["errors"], found["result"]["connection_errors"]) == ({"refused": 4}, 4)
 
 
+def test_a_run_that_is_ended_early_says_that_it_was(platform: Platform) -> None:
+    _, answer = platform.request("POST", "/loadtests", {"rps": 20, "duration_s": 20})
+    path = f"/loadtests/{answer['run_id']}"
+    await_that(lambda: platform.get(path)[1].get("windows"), what="the first window")
+    assert platform.request("DELETE", path)[0] == 202
+    found = await_that(lambda: _finished(platform, answer["run_id"]), what="the end")
+    assert found["state"] == "interrupted"
+    assert platform.request("DELETE", path)[0] == 404
+
+
 def test_instances_share_one_run(platform: Platform) -> None:
     with instance(platform, "second-loadgen"):
         await_that(lambda: up(platform, "second-loadgen"), what="the second instance")

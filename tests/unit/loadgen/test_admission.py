@@ -23,7 +23,7 @@ def asked(**fields: object) -> object:
 
 
 def test_requests_become_plans() -> None:
-    assert asked(users=20, requests=10) == Closed((Step(20),), 10)
+    assert asked(users=20, requests=10) == Closed((Step(20, LIMITS.longest_s),), 10)
     assert asked(rps=50, duration_s=30) == Open((Stage(30, 50, 50),))
     assert asked(max_users=3, step_s=2, url="http://ours.example/") == Closed(
         (Step(1, 2), Step(2, 2), Step(3, 2))
