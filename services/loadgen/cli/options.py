@@ -65,6 +65,8 @@ def options(given: argparse.Namespace) -> Options:
     if users and connections < users:
         raise Invalid(f"--connections {connections}: each of {users} users needs one of its own")
     _keep_below(given.max_rps, load)
+    if given.scenario and isinstance(load, Open):
+        raise Invalid("--scenario has users: --users 20 --duration 1m, or --stress")
     allowed = (*given.allow_host, *own_hosts())
     requests = _requests(given)
     for request in requests:

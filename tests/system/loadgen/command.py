@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,16 @@ class Run:
         return f"exit {self.code}\n{self.stdout}\n{self.stderr}"
 
 
-async def start(*arguments: str, **environment: str) -> asyncio.subprocess.Process:
+async def start(
+    *arguments: str, prefix: Sequence[str] = (), **environment: str
+) -> asyncio.subprocess.Process:
     clean = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("ATALAIA_") and name not in ("NATS_URL", "DATABASE_URL", "REDIS_URL")
     }
     return await asyncio.create_subprocess_exec(
+        *prefix,
         sys.executable,
         "-m",
         "services.loadgen",
