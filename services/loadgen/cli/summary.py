@@ -99,8 +99,8 @@ def _generator(outcome: Outcome) -> Iterator[str]:
     parts.append(f"{rss / 1e6:.0f} MB")
     if outcome.ceiling and outcome.rate:
         share = outcome.rate / outcome.plan.shares / outcome.ceiling
-        parts.append(f"{share:.1%} of {outcome.ceiling / 1000:.0f}k/s")
-    yield _cut("generator   " + "   ".join(parts))
+        parts.append(f"{share:.1%} of its {outcome.ceiling / 1000:.0f}k/s")
+    yield _cut("generator   " + "  ".join(parts))
 
 
 def _steps(steps: Sequence[StepResult], fitted: Fit | None) -> Iterator[str]:

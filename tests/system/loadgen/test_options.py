@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import socket
 import ssl
 import subprocess
 import time
@@ -208,3 +209,13 @@ async def test_tls_is_checked_unless_told_otherwise(tmp_path: Path, certificate:
         trusted = await loadgen(tmp_path, *line, "--insecure")
     assert (trusted.code, trusted.result["ok"]) == (0, 12), trusted
     assert balanced(trusted.result)
+
+
+async def test_a_broker_that_accepts_and_says_nothing_delays_no_request(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # the kernel accepts, nobody reads
+        port = mute.getsockname()[1]
+        async with hostile_server() as server:
+            url, broker = f"--url={server.url('/ok')}", f"--nats=nats://127.0.0.1:{port}"
+            run = await loadgen(tmp_path, url, "--rps=100", "--duration=1", broker)
+    assert (run.result["ok"], run.result["duration_s"]) == (100, pytest.approx(1.0, abs=0.5)), run
+    assert run.stderr.count("broker") == 1, run.stderr
