@@ -214,8 +214,8 @@ class LoadgenRequests:
         match reply:
             case {"ok": True, "run_id": str(run_id)}:
                 return run_id
-            case {"error": "forbidden", "detail": str(detail)}:
-                raise Forbidden(detail, field="url")
+            case {"error": "forbidden", "detail": str(detail), "field": str(field)}:
+                raise Forbidden(detail, field=field)
             case {"error": "conflict", "detail": str(detail)}:
                 raise Conflict(detail)
             case {"error": "invalid", "detail": str(detail), "field": str(field)}:

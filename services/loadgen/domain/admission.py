@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from atalaia.errors import Invalid
+from atalaia.errors import Forbidden, Invalid
 from atalaia.events.loadtests import LoadTestRequest
 from services.loadgen.domain.hosts import refuse_foreign
 from services.loadgen.domain.plan import OPEN_CONNECTIONS, Closed, Open, Plan, Request, Stage, Step
 from services.loadgen.domain.spoken import stress_steps
+
+REQUESTS_EACH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,8 @@ def plan_of(request: LoadTestRequest, run_id: str, default_url: str, limits: Lim
     """Return the plan of a request.
 
     Raises:
-        Forbidden: the host is not one of those allowed here.
-        Invalid: it asks for nothing that fits together, or for more than is allowed.
+        Forbidden: the host is not one of those allowed here, or it asks for more than is.
+        Invalid: it asks for nothing that fits together.
     """
     load = _load(request, limits)
     users = load.most_users if isinstance(load, Closed) else 0
@@ -53,16 +55,16 @@ def admitted(plan: Plan, limits: Limits) -> Plan:
         try:
             host = urlsplit(request.url).hostname or ""
         except ValueError as error:
-            raise Invalid(f"{request.url!r}: {error}", field="url") from error
+            raise Forbidden(f"{request.url!r} is no address: {error}", field="url") from error
         refuse_foreign(host, limits.hosts)
     load = plan.load
     if isinstance(load, Open) and load.most_rps > limits.most_rps:
-        raise Invalid(f"at most {limits.most_rps:g} requests a second here", field="rps")
+        raise Forbidden(f"at most {limits.most_rps:g} requests a second here", field="rps")
     if isinstance(load, Closed) and load.most_users > limits.most_users:
-        raise Invalid(f"at most {limits.most_users} users here", field="users")
+        raise Forbidden(f"at most {limits.most_users} users here", field="users")
     length_s = plan.duration_s()
     if length_s is not None and length_s > limits.longest_s:
-        raise Invalid(f"at most {limits.longest_s:g} s here", field="duration_s")
+        raise Forbidden(f"at most {limits.longest_s:g} s here", field="duration_s")
     return replace(plan, allowed_hosts=limits.hosts)
 
 
@@ -76,8 +78,7 @@ def _load(request: LoadTestRequest, limits: Limits) -> Closed | Open:
         if request.duration_s is None:
             raise Invalid("a rate needs a duration_s", field="duration_s")
         return Open((Stage(request.duration_s, request.rps, request.rps),), request.arrival)
-    if request.requests is None and request.duration_s is None:
-        raise Invalid("users need requests (each) or a duration_s", field="requests")
     assert request.users is not None
+    each = request.requests or (REQUESTS_EACH if request.duration_s is None else None)
     length_s = request.duration_s or limits.longest_s  # requests alone may take for ever
-    return Closed((Step(request.users, length_s),), request.requests)
+    return Closed((Step(request.users, length_s),), each)

@@ -13,6 +13,7 @@ INVALID_LAG_S, INVALID_LAG_OF_P50 = 0.020, 0.50
 BUSY_CPU = 0.90
 BUSY_WINDOWS = 3
 WAITING_CPU = 0.25
+CROWDED_CPU = 0.50
 NEAR_CEILING = 0.70
 LEAST_DELIVERED = 0.99
 
@@ -48,7 +49,7 @@ class Verdict:
 
 def judge(health: Health) -> Verdict:
     """Return the verdict; the worst reason decides, all are named."""
-    held_up = _held_up(health)
+    held_up = _held_up(health) or _crowded_out(health)
     invalid = [*_broken(health), *_late(health, INVALID_LAG_S, INVALID_LAG_OF_P50), *held_up]
     suspect = [] if invalid else _late(health, SUSPECT_LAG_S, SUSPECT_LAG_OF_P50)
     (invalid if health.open_model else suspect).extend(_busy(health))
@@ -90,6 +91,12 @@ def _held_up(health: Health) -> list[str]:
     return [f"{health.delivered:.0%} of the rate was delivered, held up here: {signs[0]}"]
 
 
+def _crowded_out(health: Health) -> list[str]:
+    """An open run that was late at all, and more often without a CPU than with one."""
+    late = health.open_model and _late(health, SUSPECT_LAG_S, SUSPECT_LAG_OF_P50)
+    return _starved(health, more_than=CROWDED_CPU) if late else []
+
+
 def _busy(health: Health) -> list[str]:
     busy = sum(share > BUSY_CPU for share in health.cpu_shares)
     if busy < BUSY_WINDOWS:
@@ -97,12 +104,12 @@ def _busy(health: Health) -> list[str]:
     return [f"the generator used more than {BUSY_CPU:.0%} of its core in {busy} windows: try --workers"]
 
 
-def _starved(health: Health) -> list[str]:
+def _starved(health: Health, *, more_than: float = WAITING_CPU) -> list[str]:
     shares = health.cpu_wait_shares
     if len(shares) == 0:
         return []
     mean = sum(shares) / len(shares)
-    if mean <= WAITING_CPU:
+    if mean <= more_than:
         return []
     return [f"the generator was ready but without a CPU {mean:.0%} of the time"]
 

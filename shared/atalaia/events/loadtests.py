@@ -6,7 +6,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-Expression = Annotated[str, StringConstraints(min_length=3, max_length=100)]
+_COMPARED = r" *(<=|>=|<|>) *"
+_TIME = r"((response|service|latency)\.)?(p[1-9][0-9]?(\.[0-9]{1,3})?|avg|min|max)"
+_SLO = (
+    rf"^({_TIME}{_COMPARED}[0-9]{{1,9}}(\.[0-9]{{1,9}})? *(us|ms|s)"
+    rf"|(error_rate|success_rate){_COMPARED}[0-9]{{1,3}}(\.[0-9]{{1,9}})? *%"
+    rf"|(rate|throughput){_COMPARED}[0-9]{{1,9}}(\.[0-9]{{1,9}})?)"
+    r"( +over +[1-9][0-9]{0,3} *s)?$"
+)
+_PORT = r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+_URL = rf"^https?://([A-Za-z0-9][A-Za-z0-9.-]{{0,250}}|\[[0-9a-fA-F:]{{2,45}}\]){_PORT}(/[!-~]*)?$"
+Expression = Annotated[str, StringConstraints(max_length=100, pattern=_SLO)]
+
+
+def _only(name: str, **with_it: str) -> dict[str, Any]:
+    """Return the schema of one of the three ways to load: that field, and none of the others."""
+    others: dict[str, Any] = {
+        other: {"type": "null"} for other in ("users", "max_users", "rps") if other != name
+    }
+    given = {field: {"type": kind} for field, kind in with_it.items()}
+    return {"required": list(with_it), "properties": {**others, **given}}
 
 
 class LoadTestEvent(BaseModel):
@@ -32,15 +51,26 @@ class LoadTestRequest(BaseModel):
     Where it may go, how fast and for how long is the load generator's to say, never the request's.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "anyOf": [
+                _only("users", users="integer"),
+                _only("max_users", max_users="integer"),
+                _only("rps", rps="number", duration_s="number"),
+            ]
+        },
+    )
 
-    url: Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://[!-~]+$")] | None = Field(
+    url: Annotated[str, StringConstraints(max_length=2000, pattern=_URL)] | None = Field(
         None, description="without: the gateway's own health"
     )
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
     body: Annotated[str, StringConstraints(max_length=16_384)] = ""
     users: int | None = Field(None, ge=1, le=10_000)
-    requests: int | None = Field(None, ge=1, le=1_000_000, description="of each user")
+    requests: int | None = Field(
+        None, ge=1, le=1_000_000, description="of each user; without a duration_s: 10"
+    )
     max_users: int | None = Field(None, ge=1, le=10_000, description="steps 1, 2, 4 … up to these")
     step_s: float = Field(5.0, ge=1, le=600)
     rps: float | None = Field(None, gt=0, le=1_000_000)

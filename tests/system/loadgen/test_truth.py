@@ -107,7 +107,7 @@ async def starved(*, loops: int, seconds: int, rps: int) -> tuple[int, str]:
 
 
 async def test_a_starved_generator_says_that_its_numbers_are_worth_nothing() -> None:
-    code, summary = await starved(loops=4, seconds=1, rps=9000)
+    code, summary = await starved(loops=4, seconds=1, rps=15_000)
     assert code == 4, summary
     assert "INVALID" in summary
 
@@ -148,7 +148,7 @@ async def test_failures_for_want_of_descriptors_are_the_generators_own(tmp_path:
 
 @pytest.mark.long
 async def test_a_starved_generator_is_found_out_and_a_healthy_one_is_not(tmp_path: Path) -> None:
-    sick = [(await starved(loops=4, seconds=1, rps=9000))[0] for _ in range(20)]
+    sick = [(await starved(loops=4, seconds=1, rps=15_000))[0] for _ in range(20)]
     assert sick.count(4) >= 19, sick
     healthy = []
     async with null_server() as (_, url):

@@ -24,6 +24,8 @@ def asked(**fields: object) -> object:
 
 def test_requests_become_plans() -> None:
     assert asked(users=20, requests=10) == Closed((Step(20, LIMITS.longest_s),), 10)
+    assert asked(users=20) == Closed((Step(20, LIMITS.longest_s),), 10)
+    assert asked(users=20, duration_s=5) == Closed((Step(20, 5),), None)
     assert asked(rps=50, duration_s=30) == Open((Stage(30, 50, 50),))
     assert asked(max_users=3, step_s=2, url="http://ours.example/") == Closed(
         (Step(1, 2), Step(2, 2), Step(3, 2))
@@ -34,8 +36,8 @@ def test_requests_become_plans() -> None:
     "fields",
     [
         {},
-        {"users": 1},
         {"users": 1, "rps": 1, "duration_s": 1},
+        {"rps": 1},
         {"rps": 101, "duration_s": 1},
         {"users": 51, "requests": 1},
         {"rps": 1, "duration_s": 61},
@@ -43,7 +45,7 @@ def test_requests_become_plans() -> None:
     ],
 )
 def test_what_does_not_fit_or_is_too_much(fields: dict[str, object]) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid):  # Forbidden is one
         asked(**fields)
 
 

@@ -56,6 +56,13 @@ def test_a_rate_that_was_held_up_here_is_invalid_and_one_held_up_there_is_not() 
     assert measurement(delivered=0.5, response_p50_s=5.0, cpu_wait_shares=[0.7]) == "invalid"
 
 
+def test_an_open_run_that_is_late_and_mostly_without_a_cpu_is_invalid() -> None:
+    assert measurement(lag_p99_s=0.010, cpu_wait_shares=[0.6]) == "invalid"
+    assert measurement(lag_p99_s=0.010, cpu_wait_shares=[0.4]) == "suspect"
+    assert measurement(cpu_wait_shares=[0.6]) == "suspect"
+    assert measurement(loop_p99_s=0.010, lag_p99_s=None, cpu_wait_shares=[0.6], open_model=False) == "suspect"
+
+
 def test_other_reasons() -> None:
     assert measurement(balanced=False) == "invalid"
     assert measurement(own_faults={"no_descriptors": 1}) == "invalid"
