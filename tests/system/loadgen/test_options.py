@@ -87,7 +87,7 @@ async def test_arrivals_beyond_the_connections_wait_inside_and_beyond_the_limit_
     tmp_path: Path,
 ) -> None:
     async with hostile_server() as server:
-        line = (f"--url={server.url('/stalls')}", "--rps=100", "--duration=1", "--timeout=400ms")
+        line = (f"--url={server.url('/stalls')}", "--rps=200", "--duration=500ms", "--timeout=400ms")
         waited = await loadgen(tmp_path, *line, "--connections=2")
         shed = await loadgen(tmp_path, *line, "--connections=2", "--max-in-flight=5")
     for run in (waited, shed):

@@ -173,6 +173,7 @@ async def compared(*arguments: str) -> tuple[int, str]:
     return process.returncode, stdout.decode()
 
 
+@pytest.mark.long  # test_comparison.py has it without servers
 async def test_one_run_against_one_is_no_regression_but_inconclusive(tmp_path: Path) -> None:
     one, other = await asyncio.gather(run_json(tmp_path, "one", 0.020), run_json(tmp_path, "other", 0.020))
     code, said = await compared(one, "--with", other)
