@@ -29,6 +29,7 @@ from services.api.adapters.feed import Feed
 from services.api.adapters.histories import StreamHistories
 from services.api.adapters.loadtests import LoadgenRequests, StreamLoadTests
 from services.api.adapters.machine import describe_machine
+from services.api.adapters.meanwhile import Meanwhile
 from services.api.adapters.measured import measured
 from services.api.adapters.notifications import PostgresNotifications
 from services.api.adapters.probes import Probes, cache_probe, http_probe, nats_probe, postgres_probe
@@ -72,7 +73,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
         feed = Feed(client, newest, histories, clock)
         alerts = PostgresAlerts(pool)
         events = Events(active, registry, alerts, clock)
-        loadtests = StreamLoadTests(client, newest, histories)
+        loadtests = StreamLoadTests(client, Meanwhile(newest, histories))
         requests = AlertingRequests(client)
         probes = _probes(settings, client, pool, cache)
         health = HealthHandlers(registry, active, probes, clock)

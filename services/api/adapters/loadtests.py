@@ -18,31 +18,21 @@ from atalaia.events.loadtests import LoadTestRequest
 from atalaia.events.streams import LOADTESTS_STREAM
 from atalaia.events.subjects import LOADTESTS_PREFIX, rpc_subject, token
 from atalaia.resilience.backoff import delay_s
-from services.api.adapters.histories import StreamHistories
-from services.api.domain.newest import Newest
-from services.api.domain.points import kind_of, series_of
+from services.api.adapters.meanwhile import Meanwhile
 
 ENDS = ("started", "finished")
 MOST_WINDOWS = 50_000
 QUIET_S = 5.0
 ANSWER_WITHIN_S = 5.0
 LOST_AFTER_S = 120.0
-AROUND_S = 30.0  # a host's measurement covers the time before it
-MOST_SERVER_SERIES = 100
-MOST_SERVER_POINTS = 1000
-SERVER_METRICS = {
-    "host": ("system.cpu.utilization", "system.memory.utilization"),
-    "app": ("http.server.request.duration",),
-}
 
 
 class StreamLoadTests:
     """Every run's start and end in memory; its windows are read when asked for."""
 
-    def __init__(self, client: Client, newest: Newest, histories: StreamHistories) -> None:
+    def __init__(self, client: Client, meanwhile: Meanwhile) -> None:
         self._client = client
-        self._newest = newest
-        self._histories = histories
+        self._meanwhile = meanwhile
         self._runs: dict[str, dict[str, Any]] = {}
         self._over_by_s: dict[str, float] = {}
 
@@ -85,36 +75,10 @@ class StreamLoadTests:
         return {**run, "state": "lost"} if lost else run
 
     async def _server(self, run: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return what the platform measured of hosts and applications in the minutes of a run."""
-        began, ended = _epoch_s(run["started_at"]), _epoch_s(run["finished_at"])
-        if began is None:
+        began_s = _epoch_s(run["started_at"])
+        if began_s is None:
             return []
-        found: list[dict[str, Any]] = []
-        for subject in list(self._newest.subjects()):
-            for metric in SERVER_METRICS.get(subject.kind, ()):
-                history = await self._histories.of(subject.name)
-                kind = kind_of(history, metric)
-                if kind is None or len(found) >= MOST_SERVER_SERIES:
-                    continue
-                some = series_of(
-                    history, metric, kind, since_s=began - AROUND_S, limit=MOST_SERVER_POINTS, raw=False
-                )
-                for labels, points in some:
-                    within = [
-                        point for point in points if ended is None or (point[0] or 0) <= ended + AROUND_S
-                    ]
-                    if within:
-                        found.append(
-                            {
-                                "source": subject.source,
-                                "kind": subject.kind,
-                                "metric": metric,
-                                "type": kind,
-                                "labels": labels,
-                                "points": within,
-                            }
-                        )
-        return found
+        return await self._meanwhile.between(began_s, _epoch_s(run["finished_at"]))
 
     async def _follow(self) -> None:
         subjects = [f"{LOADTESTS_PREFIX}.*.{end}" for end in ENDS]

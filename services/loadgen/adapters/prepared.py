@@ -19,9 +19,9 @@ from services.loadgen.domain.plan import Plan, Request
 MIX = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """Where connections go: an address, resolved once, and TLS."""
+    """Where connections go: an address, resolved once, and TLS. There is one of each: itself is its key."""
 
     host: str
     port: int

@@ -60,6 +60,8 @@ def expected(stage: Stage) -> float:
 
 def _reached_s(stage: Stage, number: float) -> float:
     """Solve from·t + slope·t²/2 = number for t, in the form that stays exact for small slopes."""
+    if stage.from_rps == stage.to_rps:
+        return number / stage.from_rps
     slope = (stage.to_rps - stage.from_rps) / stage.duration_s
     root = math.sqrt(max(stage.from_rps**2 + 2 * slope * number, 0.0))
     return 2 * number / (stage.from_rps + root) if number > 0 else 0.0
