@@ -28,7 +28,7 @@ WHERE id IN (
     WHERE (o.claimed_until IS NULL OR o.claimed_until < now() OR o.claimed_by = $1)
       AND NOT EXISTS (SELECT FROM outbox e
                       WHERE e.alert_id = o.alert_id AND e.channel = o.channel AND e.sequence < o.sequence)
-    ORDER BY o.id LIMIT 500 FOR UPDATE SKIP LOCKED)
+    ORDER BY o.id LIMIT 2000 FOR UPDATE SKIP LOCKED)
 RETURNING id, alert_id, sequence, subject, severity, at, body"""
 
 
