@@ -112,13 +112,13 @@ MISTAKES = [
         "the position is committed before its transitions",
         STORE,
         """            if listed:
-                await _write(connection, listed)
+                await _write(connection, listed, self.routes)
 """,
         """        if listed:
             import asyncio
             await asyncio.sleep(0.3)
             async with self._pool.transaction() as connection:
-                await _write(connection, listed)
+                await _write(connection, listed, self.routes)
 """,
     ),
     Mistake(
