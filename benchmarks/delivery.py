@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from nats.aio.client import Client
@@ -71,10 +72,10 @@ class Hook:
             writer.close()
 
 
-async def swing(hook: Hook, count: int, publish: Callable[[float], Awaitable[None]]) -> list[float]:
+async def swing(hook: Hook, times: int, publish: Callable[[float], Awaitable[None]]) -> list[float]:
     """Make a value bad and good in turn; return the seconds until each was told, sorted."""
     found = []
-    for number in range(count):
+    for number in range(times):
         value, expected = (BAD, "firing") if number % 2 == 0 else (GOOD, "resolved")
         began = time.perf_counter()
         await publish(value)
@@ -97,10 +98,13 @@ async def ours(folder: Path) -> list[float]:
 
 
 def _publisher(client: Client) -> Callable[[float], Awaitable[None]]:
-    sources, jetstream = Sources(1, series=20), client.jetstream(timeout=10)
+    """A source is bad once, then good once: what fires over and over is told less."""
+    sources, jetstream = Sources(OURS // 2 + 1, series=20), client.jetstream(timeout=10)
+    calls = count()
 
     async def publish(value: float) -> None:
-        subject, body, about = sources.message(sources.names[0], datetime.now(UTC), **{metric(0): value})
+        name = sources.names[next(calls) // 2]
+        subject, body, about = sources.message(name, datetime.now(UTC), **{metric(0): value})
         await jetstream.publish(subject, body, headers=about)
 
     return publish
