@@ -22,17 +22,13 @@ from tests.system.storm.watch import Watch
 STAYS_WELL_S = 2.5  # a service says every 2 s how it is
 STAYS_HEARD_S = 7.0  # once the broker is back, whoever is not heard is missed after 6 s
 HEALTHY_WITHIN_S = 10.0
-LONG_S = 60.0
 ARRIVES_WITHIN_S = 60.0
 Listed = set[tuple[str, str]]
 
 
 @dataclass(slots=True)
 class Outcome:
-    """One fault. `recovered_s`: from its return until nothing is complained about; None: not in time.
-
-    After a long absence there is much to judge and to announce, which may take a twentieth of it.
-    """
+    """One fault. `recovered_s`: from its return until nothing is complained about; None: not in time."""
 
     fault: str
     away_s: float
@@ -43,12 +39,8 @@ class Outcome:
     died: list[str] = field(default_factory=list)
 
     @property
-    def within_s(self) -> float:
-        return HEALTHY_WITHIN_S + (self.away_s / 20 if self.away_s > LONG_S else 0.0)
-
-    @property
     def ok(self) -> bool:
-        recovered = self.recovered_s is not None and self.recovered_s <= self.within_s
+        recovered = self.recovered_s is not None and self.recovered_s <= HEALTHY_WITHIN_S
         return recovered and not self.died and (self.shown is not None or not self.must_show)
 
     def line(self) -> str:
@@ -183,7 +175,7 @@ async def _recover(outcome: Outcome, away: frozenset[str], back_s: float, scene:
     well_since_s: float | None = None
     stays_s = STAYS_HEARD_S if "nats" in away else STAYS_WELL_S
     last = await scene.ledger.newest()
-    while (now_s := time.monotonic()) - back_s < 3 * outcome.within_s:
+    while (now_s := time.monotonic()) - back_s < 3 * HEALTHY_WITHIN_S:
         outcome.died += await scene.stage.start_what_died()
         troubles = await watch.troubles()
         outcome.left = troubles if troubles is not None else ["the gateway does not answer"]
