@@ -105,7 +105,7 @@ class Mistake:
 STORE = "services/alerting/adapters/store.py"
 JUDGING = "services/alerting/handlers/judging.py"
 COMMIT = (
-    "        await self._store.commit(session.fences, session.position, changes, judged=session.positions)\n"
+    "        await self._store.commit(session.fences, position, changes, judged=session.positions)\n"
 )
 MISTAKES = [
     Mistake(

@@ -6,12 +6,12 @@ import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
 from atalaia.database import Connection, Pool
-from atalaia.events.alerts import Severity
+from atalaia.events.alerts import AlertTransition, Severity
 from atalaia.events.instants import iso
 from atalaia.events.subjects import alerts_subject
 from services.alerting.domain.alert import Alert, Change, Key, State
@@ -61,13 +61,17 @@ ORDER BY alert_id"""
 _LATELY_FIRED = """
 SELECT rule, kind, source, series, fired_at FROM alerts
 WHERE partition = ANY ($1::smallint[]) AND fired_at > now() - interval '1 hour' ORDER BY fired_at"""
+# a set at a time: what ended comes first, since one alert of a series is active at a time
 _UPSERT = """
 INSERT INTO alerts (alert_id, rule, kind, source, "group", series, partition, state, stale, severity, value,
     threshold, started_at, fired_at, resolved_at, resolved_by, acknowledged_by, acknowledged_at, summary,
     labels, held_since, last_at, rearm, sequence, acknowledged_until, good_since, description, runbook_url,
     flapping)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::jsonb,
-    $21::jsonb, $22, $23, $24, $25, $26, $27, $28, $29)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[],
+    $8::text[], $9::boolean[], $10::text[], $11::float8[], $12::float8[], $13::timestamptz[],
+    $14::timestamptz[], $15::timestamptz[], $16::text[], $17::text[], $18::timestamptz[], $19::text[],
+    $20::jsonb[], $21::jsonb[], $22::timestamptz[], $23::text[], $24::integer[], $25::timestamptz[],
+    $26::timestamptz[], $27::text[], $28::text[], $29::boolean[])
 ON CONFLICT (alert_id) DO UPDATE SET
     state = excluded.state, stale = excluded.stale, severity = excluded.severity,
     value = excluded.value, threshold = excluded.threshold, started_at = excluded.started_at,
@@ -77,12 +81,18 @@ ON CONFLICT (alert_id) DO UPDATE SET
     last_at = excluded.last_at, rearm = excluded.rearm, sequence = excluded.sequence,
     acknowledged_until = excluded.acknowledged_until, good_since = excluded.good_since,
     description = excluded.description, runbook_url = excluded.runbook_url, flapping = excluded.flapping"""
-_TRANSITION = """
+# what is noted already was committed before, by an attempt that never heard of it: it is told no more
+_NOTE = """
 INSERT INTO alert_transitions (alert_id, sequence, at, transition, event, note)
-VALUES ($1, $2, $3, $4, $5::jsonb, $6)"""
+SELECT * FROM unnest($1::text[], $2::integer[], $3::timestamptz[], $4::text[], $5::jsonb[], $6::text[])
+ON CONFLICT DO NOTHING
+RETURNING alert_id, sequence"""
 _OUTBOX = """
 INSERT INTO outbox (alert_id, sequence, channel, subject, severity, at, body)
-VALUES ($1, $2, $3, $4, $5, $6, $7)"""
+SELECT alert_id, sequence, $3, subject, severity, at, body
+FROM unnest($1::text[], $2::integer[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
+    WITH ORDINALITY AS t (alert_id, sequence, subject, severity, at, body, number)
+ORDER BY number"""
 
 _RECIPIENTS = """
 INSERT INTO recipients (alert_id, channel, delivery_group, interval_s, remind_s)
@@ -185,43 +195,63 @@ async def _write(connection: Connection, changes: list[Change], routes: Routes) 
     if withdrawn:
         await connection.execute("DELETE FROM alerts WHERE alert_id = ANY ($1::text[])", withdrawn)
     kept = [one.alert for one in last.values() if not one.withdrawn]
-    # what ended before what begins: one alert of a series is active at a time
     kept.sort(key=lambda alert: alert.state is not State.RESOLVED)
     if kept:
-        await connection.executemany(_UPSERT, [_row(alert) for alert in kept])
-    announced = [change for change in changes if change.transition is not None]
+        await connection.execute(_UPSERT, *zip(*map(_row, kept), strict=True))
+    announced = [_announced(change) for change in changes if change.transition is not None]
     if announced:
-        await connection.executemany(_TRANSITION, [_transition_row(change) for change in announced])
-        await connection.executemany(_OUTBOX, [_outbox_row(change) for change in announced])
-        if routes.channels:
-            await _notify(connection, announced, routes)
+        noted = await connection.fetch(_NOTE, *zip(*map(_noted, announced), strict=True))
+        if len(noted) < len(announced):
+            new = {(row["alert_id"], row["sequence"]) for row in noted}
+            announced = [one for one in announced if (one.alert_id, one.sequence) in new]
+    if announced:
+        await _tell(connection, announced, routes)
 
 
-async def _notify(connection: Connection, announced: list[Change], routes: Routes) -> None:
-    """Have the channels be told, in the transaction that makes it so."""
+class _Announced(NamedTuple):
+    """A transition as the tables want it."""
+
+    change: Change
+    event: AlertTransition
+    body: str
+
+    @property
+    def alert_id(self) -> str:
+        return self.change.alert.alert_id
+
+    @property
+    def sequence(self) -> int:
+        return self.change.alert.sequence
+
+
+def _announced(change: Change) -> _Announced:
+    event = change.event()
+    return _Announced(change, event, event.body().decode())
+
+
+async def _tell(connection: Connection, announced: list[_Announced], routes: Routes) -> None:
+    """Have the stream and the channels be told, in the transaction that makes it so."""
+    ids, sequences = [one.alert_id for one in announced], [one.sequence for one in announced]
+    bodies = [one.body for one in announced]
+    subjects = [alerts_subject(one.event.rule, one.event.source) for one in announced]
+    severities = [str(one.event.severity) for one in announced]
+    at = [one.event.at for one in announced]
+    await connection.execute(_OUTBOX, ids, sequences, EVENTS, subjects, severities, at, bodies)
+    if not routes.channels:
+        return
     told = [
-        (change.alert.alert_id, one.channel, one.group, one.interval_s, one.remind_s)
-        for change in announced
-        for one in routes.recipients(change.event())
+        (one.alert_id, to.channel, to.group, to.interval_s, to.remind_s)
+        for one in announced
+        for to in routes.recipients(one.event)
     ]
     if told:
         await connection.execute(_RECIPIENTS, *zip(*told, strict=True))
-    ids = [change.alert.alert_id for change in announced]
-    sequences = [change.alert.sequence for change in announced]
-    events = [change.event().body().decode() for change in announced]
-    await connection.execute(_NOTICES, ids, sequences, events, list(routes.channels))
+    await connection.execute(_NOTICES, ids, sequences, bodies, list(routes.channels))
 
 
-def _transition_row(change: Change) -> tuple[Any, ...]:
-    alert, body = change.alert, change.event().body().decode()
-    return (alert.alert_id, alert.sequence, change.at, str(change.transition), body, change.note)
-
-
-def _outbox_row(change: Change) -> tuple[Any, ...]:
-    alert = change.alert
-    subject = alerts_subject(alert.key.rule, alert.key.source)
-    body = change.event().body().decode()
-    return (alert.alert_id, alert.sequence, EVENTS, subject, str(alert.severity), change.at, body)
+def _noted(one: _Announced) -> tuple[Any, ...]:
+    change = one.change
+    return (one.alert_id, one.sequence, change.at, str(change.transition), one.body, change.note)
 
 
 def _row(alert: Alert) -> tuple[Any, ...]:

@@ -175,18 +175,20 @@ def _firing(
 ) -> list[Change]:
     assert alert.severity is not None
     rule = track.rule
-    changes = []
-    fresh = replace(alert, value=value, last_at=at, stale=False)
-    if alert.stale:
-        changes.append(_announce(track, fresh, Transition.DATA_RETURNED, at))
-        fresh = changes[-1].alert
+    changes: list[Change] = []
     if rule.good(value):
+        fresh = replace(alert, value=value, last_at=at, stale=False)
+        if alert.stale:
+            changes.append(_announce(track, fresh, Transition.DATA_RETURNED, at))
+            fresh = changes[-1].alert
         return [*changes, *_good(track, fresh, at, gap)]
-    fresh = replace(fresh, good_since=None)
     held = _still_held(alert, breached, at)
     if track.last_at is not None and at - track.last_at > gap:
         held = {one: at if one.rank > alert.severity.rank else since for one, since in held.items()}
-    fresh = replace(fresh, held_since=held)
+    fresh = replace(alert, value=value, last_at=at, stale=False, good_since=None, held_since=held)
+    if alert.stale:
+        changes.append(_announce(track, fresh, Transition.DATA_RETURNED, at))
+        fresh = changes[-1].alert
     entered = [
         one for one, _ in rule.thresholds if one.rank <= alert.severity.rank and not rule.left(one, value)
     ]

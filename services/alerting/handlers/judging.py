@@ -1,9 +1,13 @@
-"""Judging: one session after another, each built from what Postgres says is done."""
+"""Judging: one session after another, each built from what Postgres says is done.
+
+A session outlives a store that is away: it judges on, and writes when it can. It ends with the
+broker, with its leases, and when more waits to be written than it may hold.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
@@ -19,6 +23,7 @@ from services.alerting.domain.alert import Change
 from services.alerting.domain.judge import Judge, RuleState
 from services.alerting.domain.rules import Rules
 from services.alerting.handlers.reading import BatchReader, partition_in
+from services.alerting.handlers.writing import Judged, Writing
 from services.alerting.ports import Census, DeadLetters, Lease, Position, Store
 
 _log_ = _log.get("judging")
@@ -27,6 +32,8 @@ Give = Callable[[MetricsBatch, datetime, int], None]
 WAIT_S = 0.25
 TICK_S = 0.25
 REST_S = 0.002  # between rounds: many messages that come one by one are judged and committed together
+AT_ONCE = 200  # messages; then others have their turn
+WAITING_AT_MOST = 50_000  # changes, of about 1 KiB each
 REPLAYED_AT_LEAST_S = 30.0  # so that the order of the last messages is known, whatever the rules need
 STANDBY_S = 2.0
 
@@ -80,9 +87,14 @@ class Session:
     created: datetime
     position: Position
     changes: list[Change] = field(default_factory=list)
-    committed_s: float = 0.0
+    handed_s: float = 0.0
     ticked_s: float = 0.0
-    looked_s: float = 0.0
+    unfair: bool = False
+
+    def taken(self) -> list[Change]:
+        """Return the changes; from here on they are somebody else's."""
+        changes, self.changes = self.changes, []
+        return changes
 
 
 class Judging:
@@ -100,6 +112,7 @@ class Judging:
         announce: Callable[[], None],
         instruments: Instruments,
         started: asyncio.Event,
+        retry_after_s: float = 0.5,
     ) -> None:
         self._store, self._stream, self._dead = store, stream, dead
         self._clock = clock
@@ -108,6 +121,7 @@ class Judging:
         self._announce = announce
         self._instruments = instruments
         self._started = started
+        self._retry_after_s = retry_after_s
         self._requests: list[Asked] = []
         self._new_rules: Rules | None = None
         self._wake = asyncio.Event()
@@ -122,11 +136,8 @@ class Judging:
             try:
                 await self._session()
             except Transient as error:
-                if not self.trouble:
-                    _log_.warning("judging_interrupted", error=str(error))
-                self.trouble = str(error)
-                self._refuse_requests(error)
-                await asyncio.sleep(0.5)
+                self._interrupted(error)
+                await asyncio.sleep(self._retry_after_s)
 
     async def ask(self, decide: Decide) -> None:
         """Have the judge decide what a person asks for; return once that is committed.
@@ -164,12 +175,11 @@ class Judging:
         reading.arrived = self._wake  # one event for messages, requests and reloads
         self._wake.set()
         try:
-            await self._commit(session)
-            if self.trouble:
-                _log_.info("judging_resumed")
-                self.trouble = ""
+            changes = session.taken()
+            await self._write(session, session.position, changes)
+            self._written(changes)
             self._started.set()
-            await self._judge(session, reading)
+            await self._judge_and_write(session, reading)
         finally:
             self.fences, self._sitting = {}, None
             await reading.close()
@@ -223,38 +233,80 @@ class Judging:
             return  # it was buried when it came
         give(batch, stored.stored_at, partition_in(stored.subject))
 
-    async def _judge(self, session: Session, reading: Reading) -> None:
+    async def _judge_and_write(self, session: Session, reading: Reading) -> None:
+        async def write(position: Position, changes: Sequence[Change]) -> None:
+            await self._write(session, position, changes)
+
+        writing = Writing(
+            write, written=self._written, failed=self._interrupted, retry_after_s=self._retry_after_s
+        )
+        writer = asyncio.create_task(writing.run())
+        writer.add_done_callback(lambda _: self._wake.set())
+        looking = asyncio.create_task(self._look_for_others(session))
+        try:
+            await self._judge(session, reading, writing, [writer, looking])
+        finally:
+            writer.cancel()
+            looking.cancel()
+            await asyncio.wait([writer, looking])
+            writing.refuse(Transient("judging begins anew; try again"))
+
+    async def _judge(
+        self, session: Session, reading: Reading, writing: Writing, beside: Sequence[asyncio.Task[None]]
+    ) -> None:
         """Judge until there are partitions to take over, or to hand back; the next session sees to it."""
-        session.committed_s = session.ticked_s = session.looked_s = self._clock.monotonic_s()
+        session.handed_s = session.ticked_s = self._clock.monotonic_s()
         while True:
             if not self._requests and self._new_rules is None:
                 await _soon(self._wake.wait(), WAIT_S)
+            for task in beside:
+                if task.done():
+                    task.result()
+            if session.unfair and not self.trouble:
+                if writing.idle:
+                    return
+                await asyncio.sleep(REST_S)
+                continue
             messages = reading.take()
-            for stored in messages:
-                await self._one(session, stored)
+            for begin in range(0, len(messages), AT_ONCE):
+                for stored in messages[begin : begin + AT_ONCE]:
+                    await self._one(session, stored)
+                if begin + AT_ONCE < len(messages):
+                    self._hand_over(session, writing)
+                    await asyncio.sleep(0)
             requests = self._apply(session)
             now_s = self._clock.monotonic_s()
             self._tick(session, now_s, heard_all=reading.caught_up)
             # the lease is renewed by each commit, so an idle judge commits, too
-            if session.changes or now_s - session.committed_s >= COMMIT_EVERY_S:
-                await self._commit(session)
-                session.committed_s = now_s
-            for request in requests:
-                if not request.done.done():
-                    request.done.set_result(None)
-            if await self._is_unfair(session, now_s):
-                return
+            if requests or (writing.idle and now_s - session.handed_s >= COMMIT_EVERY_S):
+                session.handed_s = now_s
+                writing.add(Judged(session.position, session.taken(), [one.done for one in requests]))
+            self._hand_over(session, writing)
             if messages:
                 await asyncio.sleep(REST_S)
 
-    async def _is_unfair(self, session: Session, now_s: float) -> bool:
-        """Say, now and then and with everything committed, whether partitions should change hands."""
-        if now_s - session.looked_s < STANDBY_S or session.changes:
-            return False
-        session.looked_s = now_s
-        census = await self._store.census()
-        held, share = len(session.fences), _share(census)
-        return held > share or (held < share and census.vacant > 0)
+    def _hand_over(self, session: Session, writing: Writing) -> None:
+        """Have what was decided be written.
+
+        Raises:
+            Transient: more waits for that than may be held; all since the last commit is judged again.
+        """
+        if session.changes:
+            session.handed_s = self._clock.monotonic_s()
+            writing.add(Judged(session.position, session.taken()))
+        if writing.waiting > WAITING_AT_MOST:
+            raise Transient(f"{writing.waiting} changes wait to be written; {self.trouble}")
+
+    async def _look_for_others(self, session: Session) -> None:
+        """Notice that partitions should change hands."""
+        while True:
+            await asyncio.sleep(STANDBY_S)
+            try:
+                census = await self._store.census()
+            except Transient:
+                continue  # whoever writes says so
+            held, share = len(session.fences), _share(census)
+            session.unfair = held > share or (held < share and census.vacant > 0)
 
     def _tick(self, session: Session, now_s: float, *, heard_all: bool) -> None:
         """Let silence count, for as long as it could have been broken."""
@@ -296,15 +348,26 @@ class Judging:
                 applied.append(request)
         return applied
 
-    async def _commit(self, session: Session) -> None:
-        changes, session.changes = session.changes, []
-        await self._store.commit(session.fences, session.position, changes, judged=session.positions)
+    async def _write(self, session: Session, position: Position, changes: Sequence[Change]) -> None:
+        await self._store.commit(session.fences, position, changes, judged=session.positions)
+
+    def _written(self, changes: Sequence[Change]) -> None:
+        if self.trouble:
+            _log_.info("judging_resumed")
+            self.trouble = ""
         announced = sum(change.transition is not None for change in changes)
         if announced:
             self._instruments.add("atalaia.alerting.transitions", announced)
             self._announce()
-        for name, count in session.judge.counters.items():
-            self._instruments.counters[f"atalaia.alerting.{name}"] = count
+        if self._sitting is not None:
+            for name, count in self._sitting.counters.items():
+                self._instruments.counters[f"atalaia.alerting.{name}"] = count
+
+    def _interrupted(self, error: Transient) -> None:
+        if not self.trouble:
+            _log_.warning("judging_interrupted", error=str(error))
+        self.trouble = str(error)
+        self._refuse_requests(error)
 
     def _refuse_requests(self, error: Transient) -> None:
         requests, self._requests = self._requests, []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, FiniteFloat
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
 
 SEVERITY_HEADER = "atalaia-severity"
 _MAY_BE_ABSENT = ("description", "runbook_url", "acknowledged_by", "resolved_by", "by", "flapping")
@@ -20,7 +20,10 @@ class Severity(StrEnum):
 
     @property
     def rank(self) -> int:
-        return list(Severity).index(self)
+        return _RANKS[self]
+
+
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class Transition(StrEnum):
@@ -56,7 +59,7 @@ class AlertTransition(BaseModel):
     summary: str
     description: str | None = None
     runbook_url: str | None = None
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
     acknowledged_by: str | None = None
     resolved_by: str | None = None
     by: str | None = None

@@ -36,7 +36,7 @@ class HistogramDelta(BaseModel):
     scale: int = Field(ge=MIN_SCALE, le=20)
     zero_count: NonNegative = 0
     offset: int = 0
-    counts: list[NonNegative] = []
+    counts: list[NonNegative] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _adds_up(self) -> HistogramDelta:
@@ -86,11 +86,11 @@ class MetricsBatch(BaseModel):
     group: str = Field("", max_length=1024, description="defaults to `source`")
     at: AwareDatetime
     interval_s: FiniteFloat = Field(gt=0)
-    resource: dict[str, str] = {}
-    gauges: dict[str, FiniteFloat] = {}
-    counters: dict[str, FiniteFloat] = {}
+    resource: dict[str, str] = Field(default_factory=dict)
+    gauges: dict[str, FiniteFloat] = Field(default_factory=dict)
+    counters: dict[str, FiniteFloat] = Field(default_factory=dict)
     start: AwareDatetime | None = Field(None, description="since when the counters count")
-    histograms: dict[str, HistogramDelta] = {}
+    histograms: dict[str, HistogramDelta] = Field(default_factory=dict)
     seq: int | None = Field(None, ge=1)
     final: bool = False
 

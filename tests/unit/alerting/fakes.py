@@ -10,6 +10,7 @@ from enum import Enum, auto
 from itertools import count
 
 from atalaia.broker.pull import Stored
+from atalaia.errors import Transient
 from atalaia.service import Instruments
 from services.alerting.domain.alert import Alert, Change, Key, State
 from services.alerting.domain.rules import Rules
@@ -26,6 +27,8 @@ class Fate(Enum):
     DONE = auto()
     DIES_BEFORE = auto()
     DIES_AFTER = auto()
+    FAILS_BEFORE = auto()
+    FAILS_AFTER = auto()  # done, but nobody was told
 
 
 class SteadyClock:
@@ -100,6 +103,8 @@ class MemoryAlertStore:
         self.positions = dict.fromkeys(partitions, Position(None, 0, None))
         self.alerts: dict[str, Alert] = {}
         self.told: list[Change] = []
+        self.ids = count(1)
+        self._known: set[tuple[str, int]] = set()
         self.fates: list[Fate] = []
         self.committed = asyncio.Event()
         self.died = asyncio.Event()
@@ -133,8 +138,10 @@ class MemoryAlertStore:
         judged: Mapping[int, int],
     ) -> None:
         fate = self.fates.pop(0) if self.fates else Fate.DONE
-        if fate is not Fate.DIES_BEFORE:
+        if fate not in (Fate.DIES_BEFORE, Fate.FAILS_BEFORE):
             self._write(fences, position, changes, judged)
+        if fate in (Fate.FAILS_BEFORE, Fate.FAILS_AFTER):
+            raise Transient("postgres: the connection was lost")
         if fate is not Fate.DONE:
             self.died.set()
             await asyncio.Future()
@@ -155,7 +162,9 @@ class MemoryAlertStore:
                 self.alerts.pop(change.alert.alert_id, None)
             else:
                 self.alerts[change.alert.alert_id] = change.alert
-            if change.transition is not None:
+            told = (change.alert.alert_id, change.alert.sequence)
+            if change.transition is not None and told not in self._known:
+                self._known.add(told)
                 self.told.append(change)
 
     async def whereabouts(self, alert_id: str) -> Whereabouts | None:
@@ -170,7 +179,6 @@ class NoDeadLetters:
 
 async def judge_all(store: MemoryAlertStore, stream: ListedStream, rules: Rules) -> None:
     """Judge until everything in the stream is judged, beginning anew whenever the process died."""
-    ids = count(1)
     while True:
         store.died.clear()
         judging = Judging(
@@ -179,10 +187,11 @@ async def judge_all(store: MemoryAlertStore, stream: ListedStream, rules: Rules)
             dead=NoDeadLetters(),
             clock=SteadyClock(),
             rules=rules,
-            new_id=lambda at: f"{next(ids):06}",
+            new_id=lambda at: f"{next(store.ids):06}",
             announce=lambda: None,
             instruments=Instruments(),
             started=asyncio.Event(),
+            retry_after_s=0.0,
         )
         running = asyncio.create_task(judging.run())
         try:

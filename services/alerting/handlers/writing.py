@@ -1,0 +1,105 @@
+"""Writing: what is judged goes to the store beside the judging, in order, until it is there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from atalaia.errors import Transient
+from services.alerting.domain.alert import Change
+from services.alerting.ports import LeaseLost, Position
+
+CHANGES_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was decided up to a position, and who waits for it to be written."""
+
+    position: Position
+    changes: Sequence[Change] = ()
+    asked: Sequence[asyncio.Future[None]] = ()
+
+
+Write = Callable[[Position, Sequence[Change]], Awaitable[None]]
+
+
+class Writing:
+    """Writes for one session. A store that is away is tried again: judging goes on meanwhile."""
+
+    def __init__(
+        self,
+        write: Write,
+        *,
+        written: Callable[[Sequence[Change]], None],
+        failed: Callable[[Transient], None],
+        retry_after_s: float,
+    ) -> None:
+        """`write` does it all or not at all, and may be told the same twice."""
+        self._write = write
+        self._written = written
+        self._failed = failed
+        self._retry_after_s = retry_after_s
+        self._queue: deque[Judged] = deque()
+        self._more = asyncio.Event()
+        self.waiting = 0
+
+    @property
+    def idle(self) -> bool:
+        """Return whether all is written."""
+        return not self._queue
+
+    def add(self, judged: Judged) -> None:
+        self._queue.append(judged)
+        self.waiting += len(judged.changes)
+        self._more.set()
+
+    async def run(self) -> None:
+        """Write for ever.
+
+        Raises:
+            LeaseLost: the partitions are somebody else's; nothing more of this session may be written.
+        """
+        while True:
+            while not self._queue:
+                self._more.clear()
+                await self._more.wait()
+            taken = self._next()
+            changes = [change for judged in taken for change in judged.changes]
+            try:
+                await self._write(taken[-1].position, changes)
+            except LeaseLost:
+                raise
+            except Transient as error:
+                self.refuse(error)
+                self._failed(error)
+                await asyncio.sleep(self._retry_after_s)
+                continue
+            for _ in taken:
+                self._queue.popleft()
+            self.waiting -= len(changes)
+            self._written(changes)
+            for judged in taken:
+                for asked in judged.asked:
+                    if not asked.done():
+                        asked.set_result(None)
+
+    def _next(self) -> list[Judged]:
+        """Return the first of the queue, and as much after it as one transaction should hold."""
+        taken, changes = [self._queue[0]], len(self._queue[0].changes)
+        for judged in islice(self._queue, 1, None):
+            changes += len(judged.changes)
+            if changes > CHANGES_AT_ONCE:
+                break
+            taken.append(judged)
+        return taken
+
+    def refuse(self, error: Transient) -> None:
+        """Keep nobody waiting for a store that is away. What was asked for may yet be done."""
+        for judged in self._queue:
+            for asked in judged.asked:
+                if not asked.done():
+                    asked.set_exception(Transient(str(error)))

@@ -1,0 +1,119 @@
+"""Postgres is away: judging goes on, and what it decided is written, once and in order, when it is back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from atalaia import broker
+from atalaia.clock import SystemClock
+from atalaia.database import Pool, migrate
+from atalaia.embedded import Servers
+from atalaia.events.metrics import MetricsBatch
+from atalaia.events.streams import streams
+from atalaia.events.subjects import metrics_subject
+from atalaia.service import Instruments
+from services.alerting.adapters.deadletters import StreamDeadLetters
+from services.alerting.adapters.store import PostgresStore
+from services.alerting.adapters.stream import MetricsStream
+from services.alerting.app import MIGRATIONS
+from services.alerting.domain.rules_file import load_rules
+from services.alerting.handlers.judging import Judging
+from tests.system.storm.door import Door, Trap
+
+RULES = """
+rules:
+  - {name: judged-on, metric: judged_on.value, thresholds: {warning: 0.5}, for: 0s}
+"""
+PATIENCE_S = 20.0
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("trap", [None, Trap.CUT_BEFORE, Trap.CUT_AFTER])
+async def test_judging_goes_on_without_postgres(
+    servers: Servers, database_url: str, trap: Trap | None
+) -> None:
+    await migrate(database_url, MIGRATIONS)
+    port = urlsplit(database_url).port
+    assert port is not None
+    door = Door(port)
+    await door.open()
+    client = await broker.connect(servers.nats.url, name="test")
+    await broker.ensure_streams(client.jetstream(), streams(), replicas=1)
+    pool = Pool(database_url.replace(f":{port}", f":{door.port}"), kept=1, acquire_timeout_s=2.0)
+    ids = count(1)
+    judging = Judging(
+        store=PostgresStore(pool, "one"),
+        stream=MetricsStream(client),
+        dead=StreamDeadLetters(client),
+        clock=SystemClock(),
+        rules=load_rules(RULES, file="rules.yaml"),
+        new_id=lambda at: f"{next(ids):06}",
+        announce=lambda: None,
+        instruments=Instruments(),
+        started=asyncio.Event(),
+    )
+    running = asyncio.create_task(judging.run())
+    begin, sent = datetime.now(UTC), 0
+
+    async def say(*values: float) -> None:
+        nonlocal sent
+        for value in values:
+            sent += 1
+            batch = MetricsBatch(
+                source=f"judged-{trap}",
+                kind="test",
+                at=begin + timedelta(milliseconds=sent),
+                interval_s=1.0,
+                gauges={"judged_on.value": value},
+            )
+            subject = metrics_subject("test", batch.source, batch.source)
+            await client.jetstream().publish(subject, batch.body())
+
+    def judged() -> bool:
+        newest = begin + timedelta(milliseconds=sent)
+        return any(state.judged_at == newest for state in judging.rule_states())
+
+    try:
+        await until(lambda: judging.fences)
+        await say(0.9, 0.1)
+        await until(judged)
+        if trap is not None:
+            door.set_trap(b"COMMIT", trap)
+            await say(0.9)
+            await until(lambda: door.trapped)
+        await door.shut()
+        door.remove_trap()
+        await say(*([0.1, 0.9] * 50))
+        await until(judged)
+        await until(lambda: judging.trouble)
+        await door.open()
+        await say(0.1)
+        await until(judged)
+        await until(lambda: not judging.trouble)
+        database = await asyncpg.connect(database_url)
+        query = "SELECT transition FROM alert_transitions ORDER BY at, alert_id, sequence"
+        async with asyncio.timeout(PATIENCE_S):
+            while len(told := [row["transition"] for row in await database.fetch(query)]) < sent // 2 * 2:
+                await asyncio.sleep(0.05)
+        announced = await database.fetchval("SELECT count(*) FROM outbox")
+        await database.close()
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        await pool.close(within_s=1.0)
+        await broker.close(client)
+        await door.shut()
+    assert told == ["fired", "resolved"] * (len(told) // 2)
+    assert announced == len(told)

@@ -1,0 +1,104 @@
+"""What is judged is written in order, whatever becomes of the store; nobody waits for one that is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from atalaia.errors import Transient
+from services.alerting.domain.alert import Alert, Change, Key, State
+from services.alerting.handlers.writing import CHANGES_AT_ONCE, Judged, Writing
+from services.alerting.ports import LeaseLost, Position
+
+AT = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+
+
+def change(number: int) -> Change:
+    alert = Alert(f"{number:06}", Key("r", "host", "web-1", "m"), "web-1", 7, State.PENDING, AT, AT)
+    return Change(alert, AT)
+
+
+def judged(sequence: int, *numbers: int, asked: Sequence[asyncio.Future[None]] = ()) -> Judged:
+    return Judged(Position(AT, sequence, AT), [change(number) for number in numbers], asked)
+
+
+class Shelf:
+    """A store that fails as often as it is told to."""
+
+    def __init__(self, *errors: Transient) -> None:
+        self.errors = list(errors)
+        self.written: list[tuple[int, list[int]]] = []
+        self.failures: list[str] = []
+        self.done = asyncio.Event()
+        self.writing = Writing(
+            self._write,
+            written=lambda _: self.done.set(),
+            failed=lambda error: self.failures.append(str(error)),
+            retry_after_s=0.0,
+        )
+
+    async def _write(self, position: Position, changes: Sequence[Change]) -> None:
+        await asyncio.sleep(0)
+        if self.errors:
+            raise self.errors.pop(0)
+        self.written.append((position.sequence, [int(one.alert.alert_id) for one in changes]))
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Writing]:
+        task = asyncio.create_task(self.writing.run())
+        yield self.writing
+        task.cancel()
+        await asyncio.wait([task])
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not true():
+                await self.done.wait()
+                self.done.clear()
+
+
+async def test_a_store_that_is_away_gets_everything_in_order_when_it_is_back() -> None:
+    shelf = Shelf(Transient("away"), Transient("still away"))
+    async with shelf.open() as writing:
+        writing.add(judged(1, 1, 2))
+        writing.add(judged(2, 3))
+        await shelf.until(lambda: writing.idle)
+    assert [number for _, numbers in shelf.written for number in numbers] == [1, 2, 3]
+    assert shelf.written[-1][0] == 2
+    assert shelf.failures == ["away", "still away"]
+    assert writing.waiting == 0
+
+
+async def test_what_waits_is_written_together_but_never_too_much_at_once() -> None:
+    shelf = Shelf()
+    for sequence in range(1, 31):
+        shelf.writing.add(judged(sequence, *range(100)))
+    async with shelf.open() as writing:
+        await shelf.until(lambda: writing.idle)
+    assert [len(numbers) for _, numbers in shelf.written] == [CHANGES_AT_ONCE] * 3
+
+
+async def test_who_asked_is_answered_when_it_is_written_and_refused_while_it_cannot_be() -> None:
+    loop = asyncio.get_running_loop()
+    refused, answered = loop.create_future(), loop.create_future()
+    shelf = Shelf(Transient("away"))
+    async with shelf.open() as writing:
+        writing.add(judged(1, 1, asked=[refused]))
+        with pytest.raises(Transient, match="away"):
+            await refused
+        await shelf.until(lambda: writing.idle)
+        writing.add(judged(2, 2, asked=[answered]))
+        await answered
+    assert [numbers for _, numbers in shelf.written] == [[1], [2]]
+
+
+async def test_a_lost_lease_ends_it_with_nothing_written() -> None:
+    shelf = Shelf(LeaseLost("another replica holds the partitions"))
+    shelf.writing.add(judged(1, 1))
+    with pytest.raises(LeaseLost):
+        await shelf.writing.run()
+    assert shelf.written == []
