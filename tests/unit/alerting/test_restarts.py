@@ -6,11 +6,13 @@ import asyncio
 import json
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from atalaia.broker.pull import Stored
 from services.alerting.domain.rules_file import load_rules
+from services.alerting.handlers import judging
 from tests.system.storm.books import BAD, QUIET, WORSE, Sample, books_of, rules
 from tests.unit.alerting.fakes import Fate, ListedStream, MemoryAlertStore, judge_all
 
@@ -78,4 +80,16 @@ def test_killed_anywhere_it_tells_what_the_books_say_once(
     expected = books_of(samples).expected
     assert told_by(samples, fates, at_once) == sorted(
         (one.rule, one.transition, one.severity, one.at) for one in expected
+    )
+
+
+def test_more_than_may_wait_for_the_store_is_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "WAITING_AT_MOST", 2)
+    samples = [
+        Sample("web-1", T0 + timedelta(seconds=n), T0 + timedelta(seconds=n), QUIET if n % 2 else WORSE)
+        for n in range(40)
+    ]
+    fates = [Fate.DONE, *[Fate.FAILS_BEFORE] * 60]
+    assert told_by(samples, fates, 1) == sorted(
+        (one.rule, one.transition, one.severity, one.at) for one in books_of(samples).expected
     )
