@@ -68,6 +68,42 @@ async def test_the_streams_answer_is_found_among_others(client: Client) -> None:
     await stream.delete_stream(name)
 
 
+async def test_many_are_published_at_once_in_order_and_each_has_its_own_outcome(client: Client) -> None:
+    name = f"T{uuid4().hex}"
+    stream = client.jetstream()
+    await stream.add_stream(name=name, subjects=[f"{name}.>"], max_msg_size=1000)
+    await answer_all(client, f"{name}.a")
+    pipeline = broker.Pipeline(client)
+    messages = [
+        broker.Outgoing(f"{name}.a", b"%d" % number, {"Nats-Msg-Id": str(number)}) for number in range(2000)
+    ]
+    for _ in range(2):  # the second time the stream knows them all
+        assert await pipeline.publish(messages, within_s=10) == [None] * 2000
+    assert (await stream.stream_info(name)).state.messages == 2000
+    bodies = [(await stream.get_msg(name, sequence)).data for sequence in (1, 2, 1000, 2000)]
+    assert bodies == [b"0", b"1", b"999", b"1999"]
+
+    nowhere = broker.Outgoing(f"{uuid4().hex}.a", b"{}", {})
+    too_big = broker.Outgoing(f"{name}.b", b"x" * 2000, {})
+    there = broker.Outgoing(f"{name}.b", b"{}", {})
+    far_too_big = broker.Outgoing(f"{name}.b", b"x" * 2**21, {})
+    outcomes = await pipeline.publish([nowhere, too_big, there, far_too_big], within_s=10)
+    assert "no stream" in str(outcomes[0])
+    assert "refuses" in str(outcomes[1])
+    assert outcomes[2] is None
+    assert "size" in str(outcomes[3])
+    await stream.delete_stream(name)
+
+
+async def test_what_only_others_answer_is_not_published(client: Client) -> None:
+    subject = f"answered.{uuid4().hex}"
+    await answer_all(client, subject)
+    pipeline = broker.Pipeline(client)
+    (outcome,) = await pipeline.publish([broker.Outgoing(subject, b"{}", {})], within_s=0.2)
+    assert isinstance(outcome, Transient)
+    assert await pipeline.publish([], within_s=0.2) == []
+
+
 class Waits:
     """A meter with one event in each interval."""
 

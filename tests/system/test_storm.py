@@ -104,9 +104,7 @@ class Mistake:
 
 STORE = "services/alerting/adapters/store.py"
 JUDGING = "services/alerting/handlers/judging.py"
-COMMIT = (
-    "        await self._store.commit(session.fences, position, changes, judged=session.positions)\n"
-)
+COMMIT = "        await self._store.commit(session.fences, position, changes, judged=session.positions)\n"
 MISTAKES = [
     Mistake(
         "the position is committed before its transitions",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
+import asyncpg
 from nats.aio.client import Client
 
 from atalaia import broker
@@ -37,7 +37,7 @@ class Outbox:
 
     def __init__(self, pool: Pool, client: Client, holder: str) -> None:
         self._pool = pool
-        self._jetstream = client.jetstream(timeout=PUBLISH_WITHIN_S)
+        self._pipeline = broker.Pipeline(client)
         self._holder = holder
         self._woken = asyncio.Event()
         self.published = 0
@@ -72,7 +72,7 @@ class Outbox:
             rows = await connection.fetch(_CLAIM, self._holder, CLAIM_S)
         if not rows:
             return 0
-        outcomes = await asyncio.gather(*(self._publish(row) for row in rows), return_exceptions=True)
+        outcomes = await self._pipeline.publish([_message(row) for row in rows], within_s=PUBLISH_WITHIN_S)
         done = [row["id"] for row, outcome in zip(rows, outcomes, strict=True) if outcome is None]
         if done:
             async with self._pool.session() as connection:
@@ -83,13 +83,8 @@ class Outbox:
                 raise outcome
         return len(done)
 
-    async def _publish(self, row: Any) -> None:
-        message_id = f"{row['alert_id']}:{row['sequence']}"
-        about = headers(message_id=message_id, type="alert", source="alerting", at=row["at"])
-        await broker.publish(
-            self._jetstream,
-            row["subject"],
-            row["body"].encode(),
-            headers={**about, SEVERITY_HEADER: row["severity"]},
-            within_s=PUBLISH_WITHIN_S,
-        )
+
+def _message(row: asyncpg.Record) -> broker.Outgoing:
+    message_id = f"{row['alert_id']}:{row['sequence']}"
+    about = headers(message_id=message_id, type="alert", source="alerting", at=row["at"])
+    return broker.Outgoing(row["subject"], row["body"].encode(), {**about, SEVERITY_HEADER: row["severity"]})

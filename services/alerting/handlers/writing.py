@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from atalaia.errors import Transient
@@ -13,6 +13,7 @@ from services.alerting.domain.alert import Change
 from services.alerting.ports import LeaseLost, Position
 
 CHANGES_AT_ONCE = 1000
+COMPACTED_FROM = 5000  # changes in waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Writing:
         self._retry_after_s = retry_after_s
         self._queue: deque[Judged] = deque()
         self._more = asyncio.Event()
+        self._compact_at = COMPACTED_FROM
         self.waiting = 0
 
     @property
@@ -55,6 +57,8 @@ class Writing:
     def add(self, judged: Judged) -> None:
         self._queue.append(judged)
         self.waiting += len(judged.changes)
+        if self.waiting >= self._compact_at:
+            self._compact()
         self._more.set()
 
     async def run(self) -> None:
@@ -79,8 +83,7 @@ class Writing:
                 await asyncio.sleep(self._retry_after_s)
                 continue
             for _ in taken:
-                self._queue.popleft()
-            self.waiting -= len(changes)
+                self.waiting -= len(self._queue.popleft().changes)
             self._written(changes)
             for judged in taken:
                 for asked in judged.asked:
@@ -96,6 +99,22 @@ class Writing:
                 break
             taken.append(judged)
         return taken
+
+    def _compact(self) -> None:
+        """Drop what a later change of the same alert makes needless; of transitions, none is."""
+        later: set[str] = set()
+        compacted: deque[Judged] = deque()
+        for judged in reversed(self._queue):
+            kept = []
+            for change in reversed(judged.changes):
+                alert_id = change.alert.alert_id
+                if change.transition is not None or alert_id not in later:
+                    kept.append(change)
+                later.add(alert_id)
+            compacted.appendleft(replace(judged, changes=kept[::-1]))
+        self._queue = compacted
+        self.waiting = sum(len(judged.changes) for judged in compacted)
+        self._compact_at = max(COMPACTED_FROM, 2 * self.waiting)
 
     def refuse(self, error: Transient) -> None:
         """Keep nobody waiting for a store that is away. What was asked for may yet be done."""

@@ -1,7 +1,18 @@
 """The broker: one hardened way to connect, and the streams as they should be."""
 
 from atalaia.broker.connection import EnduringClient, close, connect, describe, flush
+from atalaia.broker.pipeline import Outgoing, Pipeline
 from atalaia.broker.publish import publish
 from atalaia.broker.topology import ensure_streams
 
-__all__ = ["EnduringClient", "close", "connect", "describe", "ensure_streams", "flush", "publish"]
+__all__ = [
+    "EnduringClient",
+    "Outgoing",
+    "Pipeline",
+    "close",
+    "connect",
+    "describe",
+    "ensure_streams",
+    "flush",
+    "publish",
+]

@@ -51,13 +51,13 @@ async def _picked(
             await client.publish(subject, body, reply=inbox, headers=headers)
             while True:
                 answer = await answers.next_msg(timeout=within_s)
-                if (acknowledgement := _acknowledgement(answer.data)) is not None:
-                    return acknowledgement
+                if (said := acknowledgement(answer.data)) is not None:
+                    return said
     finally:
         await answers.unsubscribe()
 
 
-def _acknowledgement(answer: bytes) -> PubAck | None:
+def acknowledgement(answer: bytes) -> PubAck | None:
     """Return what a stream says; None: this is somebody else's.
 
     Raises:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from atalaia.errors import Transient
+from atalaia.events.alerts import Transition
 from services.alerting.domain.alert import Alert, Change, Key, State
-from services.alerting.handlers.writing import CHANGES_AT_ONCE, Judged, Writing
+from services.alerting.handlers.writing import CHANGES_AT_ONCE, COMPACTED_FROM, Judged, Writing
 from services.alerting.ports import LeaseLost, Position
 
 AT = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -80,6 +82,23 @@ async def test_what_waits_is_written_together_but_never_too_much_at_once() -> No
     async with shelf.open() as writing:
         await shelf.until(lambda: writing.idle)
     assert [len(numbers) for _, numbers in shelf.written] == [CHANGES_AT_ONCE] * 3
+
+
+async def test_while_much_waits_only_the_last_state_of_an_alert_and_its_transitions_are_kept() -> None:
+    shelf = Shelf()
+    told = replace(change(0), transition=Transition.FIRED)
+    shelf.writing.add(Judged(Position(AT, 1, AT), [told]))
+    for sequence in range(2, 2 + 2 * COMPACTED_FROM // 100):
+        shelf.writing.add(judged(sequence, *range(100)))
+    assert shelf.writing.waiting < COMPACTED_FROM
+    last = 1 + 2 * COMPACTED_FROM // 100
+    async with shelf.open() as writing:
+        await shelf.until(lambda: writing.idle)
+    written = [number for _, numbers in shelf.written for number in numbers]
+    assert written[0] == 0
+    assert written[-100:] == list(range(100))
+    assert shelf.written[-1][0] == last
+    assert shelf.writing.waiting == 0
 
 
 async def test_who_asked_is_answered_when_it_is_written_and_refused_while_it_cannot_be() -> None:

@@ -1,0 +1,99 @@
+"""Publishing many messages to streams at once: one inbox for all of their acknowledgements."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import NamedTuple
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from atalaia.broker.publish import acknowledgement
+from atalaia.errors import Transient
+
+
+class Outgoing(NamedTuple):
+    """A message for a stream."""
+
+    subject: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class Pipeline:
+    """Publishes in order, without waiting for one answer before the next message. One owner.
+
+    About half the price of `publish` for each message, which makes a task, a timer and an inbox.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._inbox = ""
+        self._numbers = count(1)
+        self._answers: dict[str, asyncio.Future[None]] = {}
+
+    async def publish(self, messages: Sequence[Outgoing], *, within_s: float) -> list[Transient | None]:
+        """Return, for each message, None once the stream has it, or why that is not known.
+
+        What is not known may be in the stream all the same: publish it again under its `Nats-Msg-Id`.
+        """
+        loop = asyncio.get_running_loop()
+        answers: dict[str, asyncio.Future[None]] = {}
+        outcomes: list[Transient | None]
+        try:
+            await self._listen()
+            for message in messages:
+                inbox = f"{self._inbox}.{next(self._numbers)}"
+                answers[inbox] = self._answers[inbox] = loop.create_future()
+                try:
+                    await self._client.publish(
+                        message.subject, message.body, reply=inbox, headers=dict(message.headers)
+                    )
+                except nats.errors.MaxPayloadError as error:
+                    answers[inbox].set_exception(Transient(f"the broker takes no such size: {error!r}"))
+            if answers:
+                await asyncio.wait(answers.values(), timeout=within_s)
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+            unknown = Transient(f"publishing to {messages[len(answers) - 1].subject}: {error!r}")
+        else:
+            unknown = Transient(f"the broker did not acknowledge within {within_s:g} s")
+        finally:
+            for inbox in answers:
+                del self._answers[inbox]
+        outcomes = [_outcome(answer, unknown) for answer in answers.values()]
+        return outcomes + [unknown] * (len(messages) - len(outcomes))
+
+    async def _listen(self) -> None:
+        if not self._inbox:
+            inbox = self._client.new_inbox()
+            await self._client.subscribe(
+                f"{inbox}.*", cb=self._hear, pending_msgs_limit=-1, pending_bytes_limit=-1
+            )
+            self._inbox = inbox
+
+    async def _hear(self, message: Msg) -> None:
+        answer = self._answers.get(message.subject)
+        if answer is None or answer.done():
+            return
+        if message.headers and message.headers.get("Status") == "503":
+            answer.set_exception(Transient("no stream takes this subject"))
+            return
+        try:
+            # any subscriber may answer, too: only a stream's word counts
+            if acknowledgement(message.data) is not None:
+                answer.set_result(None)
+        except nats.js.errors.APIError as error:
+            answer.set_exception(Transient(f"the stream refuses: {error!r}"))
+
+
+def _outcome(answer: asyncio.Future[None], unknown: Transient) -> Transient | None:
+    if not answer.done():
+        answer.cancel()
+        return unknown
+    error = answer.exception()
+    assert error is None or isinstance(error, Transient)
+    return error
