@@ -231,8 +231,11 @@ def _still_held(alert: Alert, breached: list[Severity], at: datetime) -> dict[Se
 
 def _highest_held(rule: Rule, alert: Alert, at: datetime) -> Severity | None:
     hold_for = timedelta(seconds=rule.for_s)
-    held = [severity for severity, since in alert.held_since.items() if at - since >= hold_for]
-    return max(held, key=lambda severity: severity.rank, default=None)
+    for severity, _ in reversed(rule.thresholds):
+        since = alert.held_since.get(severity)
+        if since is not None and at - since >= hold_for:
+            return severity
+    return None
 
 
 def _at_severity(track: Track, alert: Alert, severity: Severity) -> Alert:

@@ -44,6 +44,8 @@ class Told:
 
 def told(template: str, rule: Rule, about: Told) -> str:
     """Return a template, filled in. Raises ValueError, KeyError or the like on a wrong one."""
+    if not template:
+        return ""
     return template.format_map(
         {
             "rule": rule.name,

@@ -12,7 +12,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from atalaia.broker.publish import acknowledgement
+from atalaia.broker.publish import acknowledged
 from atalaia.errors import Transient
 
 
@@ -84,7 +84,7 @@ class Pipeline:
             return
         try:
             # any subscriber may answer, too: only a stream's word counts
-            if acknowledgement(message.data) is not None:
+            if acknowledged(message.data) is not None:
                 answer.set_result(None)
         except nats.js.errors.APIError as error:
             answer.set_exception(Transient(f"the stream refuses: {error!r}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import nats.errors
 import nats.js.errors
@@ -51,13 +52,13 @@ async def _picked(
             await client.publish(subject, body, reply=inbox, headers=headers)
             while True:
                 answer = await answers.next_msg(timeout=within_s)
-                if (said := acknowledgement(answer.data)) is not None:
-                    return said
+                if (said := acknowledged(answer.data)) is not None:
+                    return PubAck.from_response(said)
     finally:
         await answers.unsubscribe()
 
 
-def acknowledgement(answer: bytes) -> PubAck | None:
+def acknowledged(answer: bytes) -> dict[str, Any] | None:
     """Return what a stream says; None: this is somebody else's.
 
     Raises:
@@ -67,6 +68,6 @@ def acknowledgement(answer: bytes) -> PubAck | None:
         said = json.loads(answer)
         if "error" in said:
             raise nats.js.errors.APIError.from_error(said["error"])
-        return PubAck.from_response(said) if "stream" in said and "seq" in said else None
+        return said if "stream" in said and "seq" in said else None
     except (ValueError, TypeError, KeyError):
         return None

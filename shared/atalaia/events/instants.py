@@ -7,4 +7,4 @@ from datetime import UTC, datetime
 
 def iso(at: datetime) -> str:
     """Return an aware datetime as ISO 8601 in UTC with microseconds and a `Z`."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
