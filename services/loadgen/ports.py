@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
+from services.loadgen.domain.calibration import Calibration
 from services.loadgen.domain.plan import Plan
 from services.loadgen.domain.totals import Row
 from services.loadgen.domain.window import Window
@@ -15,6 +16,7 @@ class Share(Protocol):
     """Something that sends one part of a plan: a process here, or an instance elsewhere."""
 
     name: str
+    calibration: Calibration | None
 
     async def prepare(self, plan: Plan) -> None:
         """Return once it could begin at once.

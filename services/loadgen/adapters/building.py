@@ -11,15 +11,20 @@ from atalaia.errors import Invalid
 from services.loadgen.adapters import scenario
 from services.loadgen.adapters.closed import ClosedDriver
 from services.loadgen.adapters.connection import now_ns
-from services.loadgen.adapters.driver import Driver
+from services.loadgen.adapters.driver import NS, Driver
 from services.loadgen.adapters.open import OpenDriver
 from services.loadgen.adapters.prepared import Preparation, mix
 from services.loadgen.adapters.recorder import Recorder
 from services.loadgen.adapters.scenario import ScenarioDriver
+from services.loadgen.adapters.usage import Usage
 from services.loadgen.domain import schedule
-from services.loadgen.domain.plan import Closed, Plan, Request, Step, share_of
+from services.loadgen.domain.calibration import FLOOR_RPS, Calibration
+from services.loadgen.domain.histogram import Histogram
+from services.loadgen.domain.plan import Closed, Open, Plan, Request, Stage, Step, share_of
+from services.loadgen.domain.window import Window
 
 CALIBRATE_USERS = 16
+DISTURBED = 0.05  # of the time ready but without a CPU
 
 
 async def build(plan: Plan, recorder: Recorder) -> Driver:
@@ -50,17 +55,29 @@ async def build(plan: Plan, recorder: Recorder) -> Driver:
     )
 
 
-async def measure_ceiling(where: dict[str, Any]) -> float:
-    """Return how many requests a second one core can send: those sent, by the CPU time that they took."""
-    request = Request(f"http://127.0.0.1:{where['port']}/")
-    load = Closed((Step(CALIBRATE_USERS, where["for_s"]),))
-    recorder = Recorder()
-    driver = await build(Plan("calibration", (request,), load), recorder)
+async def calibrate(where: dict[str, Any]) -> Calibration | None:
+    """Drive the null server at that port: as fast as it goes, then evenly; None where nothing came back."""
+    url = f"http://127.0.0.1:{where['port']}/"
     began_s = time.process_time()
+    fast = await _driven(url, Closed((Step(CALIBRATE_USERS, where["ceiling_s"]),)))
+    used_s = time.process_time() - began_s
+    usage = Usage()
+    even = await _driven(url, Open((Stage(where["floor_s"], FLOOR_RPS, FLOOR_RPS),)))
+    _, waited, _ = usage.take(now_ns())
+    response = Histogram()
+    response.add(even.histogram("response"))
+    p50, p99 = response.quantile_ns(0.5), response.quantile_ns(0.99)
+    if not fast.counts["ok"] or p50 is None or p99 is None:
+        return None
+    return Calibration(fast.counts["ok"] / used_s, p50 / NS, p99 / NS, waited > DISTURBED)
+
+
+async def _driven(url: str, load: Closed | Open) -> Window:
+    """Return what happened under a load, in one window."""
+    recorder = Recorder()
+    driver = await build(Plan("calibration", (Request(url),), load), recorder)
     driver.begin(now_ns())
     while not (driver.finished() and driver.idle()):
         await asyncio.sleep(0.02)
-    recorder.fold()
-    used_s = time.process_time() - began_s
     driver.close()
-    return recorder.ok / used_s if recorder.ok else 0.0
+    return recorder.take(0, 0.0, 1.0)

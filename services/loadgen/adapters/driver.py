@@ -68,8 +68,18 @@ class Driver:
         return []
 
     @property
+    def waiting(self) -> int:
+        """Return how many requests are due and not taken up."""
+        return 0
+
+    @property
     def users(self) -> int:
         return 0
+
+    @property
+    def load_ended_ns(self) -> int:
+        """Return when the load was over, as far as it is."""
+        return self.last_ended_ns
 
     # taking up
 

@@ -20,8 +20,10 @@ from nats.aio.msg import Msg
 
 from atalaia.errors import AtalaiaError, Invalid, Transient
 from atalaia.events.subjects import rpc_subject, token
+from services.loadgen.adapters.calibration import cache_folder, calibrated
 from services.loadgen.adapters.process import ProcessShare
 from services.loadgen.domain.admission import Limits, admitted
+from services.loadgen.domain.calibration import Calibration
 from services.loadgen.domain.ending import Ending
 from services.loadgen.domain.plan import Plan, from_json, to_json
 from services.loadgen.domain.window import Window
@@ -67,6 +69,7 @@ class NatsFleet:
         self._worker: ProcessShare | None = None
         self._heard_s = 0.0
         self._forwarding: asyncio.Task[None] | None = None
+        self._calibration: Calibration | None = None
 
     def take(self) -> bool:
         free = not self._busy
@@ -83,7 +86,7 @@ class NatsFleet:
         local = ProcessShare(self._instance)
         shares: list[Share] = [local, *(RemoteShare(self._client, name) for name in names)]
         try:
-            await local.spawn()
+            await self._spawn(local)
             yield shares
         finally:
             await asyncio.gather(*(share.close() for share in shares))
@@ -102,6 +105,12 @@ class NatsFleet:
             yield
         finally:
             await subscription.unsubscribe()
+
+    async def _spawn(self, worker: ProcessShare) -> None:
+        """Start a worker, and find out once what it can do here."""
+        await worker.spawn()
+        self._calibration = self._calibration or await calibrated(worker, cache_folder())
+        worker.calibration = self._calibration
 
     async def _others(self, most: int) -> list[str]:
         names: list[str] = []
@@ -153,7 +162,7 @@ class NatsFleet:
         try:
             plan, inbox = _plan_and_inbox(said)
             plan = admitted(plan, self._limits)
-            await worker.spawn()
+            await self._spawn(worker)
             await worker.prepare(plan)
         except AtalaiaError as error:
             await worker.close()
@@ -162,7 +171,8 @@ class NatsFleet:
             return
         self._worker = worker
         self._forwarding = asyncio.create_task(self._forward(worker, inbox))
-        await message.respond(b'{"ready": null}')
+        known = worker.calibration
+        await message.respond(json.dumps({"ready": known and known.to_json()}).encode())
 
     async def _forward(self, worker: ProcessShare, inbox: str) -> None:
         watching = asyncio.create_task(self._watch(worker))
@@ -189,6 +199,7 @@ class RemoteShare:
 
     def __init__(self, client: Client, name: str) -> None:
         self.name = name
+        self.calibration: Calibration | None = None
         self._client = client
         self._heard: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
         self._still: asyncio.Task[None] | None = None
@@ -205,6 +216,7 @@ class RemoteShare:
         word, said = _read(answer.data)
         if word != "ready":
             raise Transient(f"{self.name}: {said}")
+        self.calibration = Calibration.from_json(said) if said else None
         self._still = asyncio.create_task(self._say_still())
 
     def begin(self, epoch_ns: int) -> None:

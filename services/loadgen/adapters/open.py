@@ -63,6 +63,14 @@ class OpenDriver(Driver):
     def finished(self) -> bool:
         return self.stopped or self._due_ns is None
 
+    @property
+    def load_ended_ns(self) -> int:
+        return self.last_sent_ns
+
+    @property
+    def waiting(self) -> int:
+        return sum(len(pool.waiting) for pool in self._pools.values())
+
     def waiting_since(self) -> list[int]:
         return [intended_ns for pool in self._pools.values() for intended_ns, _ in pool.waiting]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from atalaia.errors import Misconfigured, Transient
+from services.loadgen.domain.calibration import Calibration
 from services.loadgen.domain.ending import Ending
 from services.loadgen.domain.plan import Plan, to_json
 from services.loadgen.domain.window import Window
@@ -24,6 +25,7 @@ class ProcessShare:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.calibration: Calibration | None = None
         self._process: asyncio.subprocess.Process | None = None
 
     async def spawn(self) -> None:
@@ -43,11 +45,11 @@ class ProcessShare:
     def pid(self) -> int:
         return self._running.pid
 
-    async def calibrate(self, port: int, for_s: float) -> float:
-        """Return how many requests a second one core of this machine can send."""
-        self._say("calibrate", {"port": port, "for_s": for_s})
+    async def calibrate(self, port: int, ceiling_s: float, floor_s: float) -> Calibration | None:
+        """Measure what this machine's generator can do, with a server at that port that does nothing."""
+        self._say("calibrate", {"port": port, "ceiling_s": ceiling_s, "floor_s": floor_s})
         word, said = await self._word(READY_WITHIN_S)
-        return float(said) if word == "ceiling" else 0.0
+        return Calibration.from_json(said) if word == "calibrated" and said else None
 
     async def prepare(self, plan: Plan) -> None:
         self._say("plan", to_json(plan))

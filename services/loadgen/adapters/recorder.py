@@ -8,6 +8,8 @@ from services.loadgen.adapters.connection import Connection
 from services.loadgen.domain.histogram import Histogram
 from services.loadgen.domain.window import HISTOGRAMS, Window
 
+NS = 1e9
+
 
 class Recorder:
     """The books of one worker: `sent` rises when a request is taken up, one other count when it ends."""
@@ -21,11 +23,13 @@ class Recorder:
         self.lag, self.loop = self._lists["lag"], self._lists["loop"]
         self.passed: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
+        self.looked_ns = 0
+        self._out_before = 0
         self._forget()
 
     def _forget(self) -> None:
         self.offered = self.sent = self.ok = self.http_errors = self.shed = self.received = 0
-        self.own_faults = self.timeouts = 0
+        self.own_faults = self.timeouts = self.busy_ns = 0
         self.statuses: dict[int, int] = defaultdict(int)
         self.errors: Counter[str] = Counter()
 
@@ -54,6 +58,17 @@ class Recorder:
         self.response.append(at_ns - intended_ns)
         self.service.append(at_ns - written_ns)
 
+    @property
+    def in_flight(self) -> int:
+        """Return how many requests have been taken up and have not ended, by the books."""
+        ended = self.ok + self.http_errors + self.errors.total() + self.timeouts
+        return self._out_before + self.sent - ended
+
+    def look(self, at_ns: int, waiting: int) -> None:
+        """Take what is out or waits now for what was since the last look."""
+        self.busy_ns += (self.in_flight + waiting) * (at_ns - self.looked_ns)
+        self.looked_ns = at_ns
+
     def fold(self) -> None:
         """Move what the lists hold into the histograms."""
         for name, values in self._lists.items():
@@ -79,7 +94,9 @@ class Recorder:
         window.errors = self.errors
         window.statuses.update({str(status): number for status, number in self.statuses.items()})
         window.passed, window.failed = self.passed, self.failed
+        window.busy_s = self.busy_ns / NS
         window.histograms = {name: histogram.take() for name, histogram in self._histograms.items()}
         self.passed, self.failed = Counter(), Counter()
+        self._out_before = self.in_flight
         self._forget()
         return window

@@ -1,7 +1,7 @@
 """A worker process: sends one share of a plan and says every second what came of it.
 
 It reads JSON lines on standard input (`plan`, `calibrate`, `go`, `stop`; an end of file is a
-stop) and writes JSON lines on standard output (`ceiling`, `ready`, `window`, `end`, `failed`).
+stop) and writes JSON lines on standard output (`calibrated`, `ready`, `window`, `end`, `failed`).
 It is a process of its own so that nothing else, neither a slow broker nor a slow terminal, delays a send.
 """
 
@@ -17,10 +17,9 @@ import uvloop
 
 from atalaia.errors import AtalaiaError
 from services.loadgen.adapters.alarm import alarm
-from services.loadgen.adapters.building import build, measure_ceiling
+from services.loadgen.adapters.building import build, calibrate
 from services.loadgen.adapters.connection import now_ns
 from services.loadgen.adapters.driver import NS, Driver
-from services.loadgen.adapters.open import OpenDriver
 from services.loadgen.adapters.parent import Parent
 from services.loadgen.adapters.recorder import Recorder
 from services.loadgen.adapters.usage import Usage
@@ -29,6 +28,7 @@ from services.loadgen.domain.histogram import Histogram
 from services.loadgen.domain.plan import Plan, from_json
 
 PULSE_NS = 20_000_000
+GOLDEN = 0.6180339887
 PULSES_A_FOLD = 5
 DRAIN_MARGIN_S = 0.5
 
@@ -51,7 +51,8 @@ async def _serve(out: int) -> None:
             word, said = await (share.or_over(parent.hear()) if share else parent.hear())
             match word:
                 case "calibrate":
-                    parent.say("ceiling", await measure_ceiling(said))
+                    found = await calibrate(said)
+                    parent.say("calibrated", found and found.to_json())
                 case "plan":
                     share = Share(from_json(said), parent)
                     await share.prepare()
@@ -97,7 +98,7 @@ class Share:
     def begin(self, epoch_ns: int) -> None:
         """Start at this CLOCK_MONOTONIC time."""
         assert self._driver is not None
-        self._epoch_ns = self._window_from_ns = epoch_ns
+        self._epoch_ns = self._window_from_ns = self._recorder.looked_ns = epoch_ns
         self._driver.begin(epoch_ns)
         self._due_ns = epoch_ns
         self._pulse.arm(epoch_ns)
@@ -137,8 +138,11 @@ class Share:
         if self._done.is_set():
             return
         self._recorder.loop.append(at_ns - self._due_ns)
-        self._due_ns = max(self._due_ns + PULSE_NS, at_ns)
+        self._recorder.look(at_ns, self._driver.waiting)
         self._pulses += 1
+        # never in step with the arrivals: looks at what is out would all find the same
+        uneven = 0.5 + self._pulses * GOLDEN % 1
+        self._due_ns = max(self._due_ns + int(PULSE_NS * uneven), at_ns)
         if self._pulses % PULSES_A_FOLD == 0:
             self._driver.sweep()
             self._recorder.fold()
@@ -164,7 +168,7 @@ class Share:
         from_s = (self._window_from_ns - self._epoch_ns) / NS
         window = self._recorder.take(self._index, from_s, (to_ns - self._epoch_ns) / NS)
         window.in_flight = len(driver.out_since())
-        window.waiting = len(driver.waiting_since())
+        window.waiting = driver.waiting
         window.users = driver.users
         window.cpu_share, window.cpu_wait_share, window.rss_bytes = self._usage.take(now_ns())
         self._parent.say("window", window.to_json())
@@ -175,18 +179,18 @@ class Share:
         driver = self._driver
         assert driver is not None
         at_ns = now_ns()
+        self._recorder.look(at_ns, driver.waiting)
         out, waiting = driver.out_since(), driver.waiting_since()
         self._say_window(max(at_ns, self._window_from_ns + 1))
         driver.close()
         self._pulse.close()
         censored = Histogram()
         censored.record([at_ns - intended_ns for intended_ns in (*out, *waiting)])
-        last_ns = driver.last_sent_ns if isinstance(driver, OpenDriver) else driver.last_ended_ns
         ending = Ending(
             len(out),
             len(waiting),
             censored.delta(),
-            sending_s=max(0.0, (last_ns - self._epoch_ns) / NS),
+            sending_s=max(0.0, (driver.load_ended_ns - self._epoch_ns) / NS),
             ended_s=(at_ns - self._epoch_ns) / NS,
             stopped=self._stopped,
             precise_timer=self._pulse.precise,

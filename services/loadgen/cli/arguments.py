@@ -19,6 +19,7 @@ what else one asks for:
   --url … --find-capacity --slo 'p99<100ms'                      the highest rate that holds it
   --url … --rps 100 --duration 1m --baseline a.json b.json       exit 5 where it got slower
   --scenario shop.py --users 50 --duration 1m                    users written in Python
+  --scenario shop.py --rps 5 --duration 1m                       … five of whom come each second
   --openapi openapi.json --url http://127.0.0.1:8000             every GET that needs nothing
   compare a.json b.json --with c.json d.json                     two sets of earlier runs
 
@@ -76,7 +77,7 @@ def _target(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--header", "-H", action="append", default=[], metavar="'N: V'")
     group.add_argument("--body", metavar="TEXT|@FILE")
     group.add_argument("--scenario", metavar="FILE.py", help="users in Python: async def user(u)")
-    group.add_argument("--openapi", metavar="FILE", help="an OpenAPI 3 document (JSON)")
+    group.add_argument("--openapi", metavar="FILE", help="an OpenAPI 3 document, JSON or YAML")
     group.add_argument(
         "--allow-host", action="append", default=[], metavar="HOST", help="a host that is yours"
     )
@@ -110,7 +111,10 @@ def _judging(group: argparse._ArgumentGroup) -> None:
         "--find-capacity", action="store_true", help="search the highest rate that holds --slo"
     )
     group.add_argument(
-        "--warmup", default="0", metavar="T", help="left out of times and SLOs (default: none)"
+        "--warmup",
+        default="0",
+        metavar="T|auto",
+        help="left out of times and SLOs (default: none; auto: until it has settled)",
     )
 
 

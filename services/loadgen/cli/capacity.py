@@ -38,7 +38,7 @@ async def find_capacity(options: Options) -> int:
         outcome = await once(options, plan, stopping)
         if signals.number is not None:
             return 128 + signals.number
-        ceiling = outcome.ceiling or math.inf
+        ceiling = outcome.calibration.ceiling if outcome.calibration else math.inf
         limited = outcome.verdict.measurement == "invalid" or following.rps > 0.7 * ceiling * options.workers
         held = not any(judged.passed is False for judged in outcome.slos)
         trials.append(Trial(following.rps, held, limited))

@@ -15,7 +15,7 @@ from services.loadgen.domain.comparison import (
     Comparison,
     Sample,
     compare,
-    noise_within,
+    noise_of,
     overall,
 )
 from services.loadgen.domain.spoken import share
@@ -84,13 +84,15 @@ def lines(found: Sequence[Comparison], threshold: float) -> list[str]:
         between = ""
         if one.low is not None and one.high is not None:
             between = f" [{one.low - 1:+.1%}, {one.high - 1:+.1%}]"
+        elif one.within is not None:
+            between = f" ±{one.within:.1%}"
         hint = ""
         if one.verdict == "inconclusive" and one.needed:
             hint = f": {one.needed} runs a side would show {threshold:.0%}"
         elif one.detectable is not None:
             hint = f" (would see {one.detectable:+.0%})"
         said.append(
-            f"baseline    {one.metric} {one.ratio - 1:+.1%}{between}, {one.new} v {one.old} runs: "
+            f"baseline    {one.metric} {one.ratio - 1:+.1%}{between}, {one.new} v {one.old}: "
             f"{one.verdict}{hint}"
         )
     return said or ["baseline    nothing to compare: no percentile that all runs have"]
@@ -104,9 +106,6 @@ def _value(result: dict[str, Any], metric: str) -> float | None:
 def _sample(result: dict[str, Any], metric: str) -> Sample:
     value = _value(result, metric)
     assert value is not None
-    seconds = [
-        float(window[f"{metric}_s"])
-        for window in result.get("windows", ())
-        if not window["warmup"] and window[f"{metric}_s"]
-    ]
-    return Sample(max(value, LEAST_S), noise_within(seconds))
+    interval = result["response"].get("intervals_s", {}).get(metric)
+    noise = noise_of(*(max(float(end), LEAST_S) for end in interval)) if interval else None
+    return Sample(max(value, LEAST_S), noise)

@@ -34,7 +34,7 @@ class Options:
     plan: Plan
     slos: tuple[Slo, ...]
     abort_on_fail: bool
-    warmup_s: float
+    warmup_s: float | None  # None: found after the run
     workers: int
     stress: bool
     outputs: tuple[tuple[str, str], ...]
@@ -89,7 +89,7 @@ def options(given: argparse.Namespace) -> Options:
         plan,
         slos,
         given.abort_on_fail,
-        0.0 if given.warmup in ("0", "none") else duration_s(given.warmup),
+        _warmup_s(given, load),
         workers,
         given.stress,
         _outputs(given.out),
@@ -147,6 +147,17 @@ def _trial(given: argparse.Namespace) -> Open:
 
 def _think_s(given: argparse.Namespace) -> float:
     return 0.0 if given.think.strip("0") in ("", "ms", "s") else duration_s(given.think)
+
+
+def _warmup_s(given: argparse.Namespace, load: Closed | Open) -> float | None:
+    if given.warmup != "auto":
+        return 0.0 if given.warmup in ("0", "none") else duration_s(given.warmup)
+    steady = len(load.steps) == 1 if isinstance(load, Closed) else load.is_steady
+    if not steady or given.find_capacity:
+        raise Invalid("--warmup auto looks for where a steady load has settled; this one moves: --warmup 10s")
+    if given.abort_on_fail:
+        raise Invalid("--abort-on-fail has to know what is judged while it runs: --warmup 10s, not auto")
+    return None
 
 
 def _keep_below(most: float | None, load: Closed | Open) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from services.loadgen.domain.result import Outcome, described
-from services.loadgen.domain.spoken import time_text
+from services.loadgen.domain.spoken import range_text, time_text
 from services.loadgen.domain.steps import StepResult
 from services.loadgen.domain.times import Times
 from services.loadgen.domain.usl import Fit
@@ -16,11 +16,13 @@ COLUMNS = ("avg", "min", "p50", "p95", "p99", "p99.9", "max")
 
 def summary(outcome: Outcome, steps: Sequence[StepResult] = (), fitted: Fit | None = None) -> str:
     """Return the summary, lines of at most 80 characters."""
-    lines = [*_head(outcome), *_numbers(outcome), *_times(outcome), *_generator(outcome)]
+    lines = [*_head(outcome), *_numbers(outcome), *_times(outcome)]
     if steps:
-        lines += _steps(steps, fitted)
-    elif outcome.plan.model == "closed":
-        lines.append("note        closed model: users wait; what others see of a slow target: --rps")
+        lines += [*_generator(outcome), *_steps(steps, fitted)]
+    else:
+        lines += [*_sure(outcome), *_generator(outcome), *_floor(outcome), *_steady(outcome)]
+        if outcome.plan.model == "closed":
+            lines.append("note        closed model: users wait; what others see of a slow target: --rps")
     lines += [*_judged(outcome), *_verdict(outcome)]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -76,6 +78,15 @@ def _times(outcome: Outcome) -> Iterator[str]:
         yield "            " + ", ".join(marks)
 
 
+def _sure(outcome: Outcome) -> Iterator[str]:
+    known = {
+        name: found for name, found in outcome.response.intervals.items() if name in ("p50", "p95", "p99")
+    }
+    if known:
+        said = "   ".join(f"{name} {range_text(*found)}" for name, found in known.items())
+        yield _cut(f"95 % sure   {said}")
+
+
 def _row(name: str, times: Times) -> str:
     names = {"p50": "p50", "p95": "p95", "p99": "p99", "p99.9": "p999"}
     cells = []
@@ -97,10 +108,33 @@ def _generator(outcome: Outcome) -> Iterator[str]:
     parts += [f"loop p99 {time_text(outcome.loop_p99_s)}", f"cpu {cpu:.0%}"]
     rss = max((row.rss_bytes for row in rows), default=0)
     parts.append(f"{rss / 1e6:.0f} MB")
-    if outcome.ceiling and outcome.rate:
-        share = outcome.rate / outcome.plan.shares / outcome.ceiling
-        parts.append(f"{share:.1%} of its {outcome.ceiling / 1000:.0f}k/s")
+    if outcome.calibration and outcome.rate:
+        ceiling = outcome.calibration.ceiling
+        parts.append(f"{outcome.rate / outcome.plan.shares / ceiling:.1%} of its {ceiling / 1000:.0f}k/s")
     yield _cut("generator   " + "  ".join(parts))
+
+
+def _floor(outcome: Outcome) -> Iterator[str]:
+    known, little = outcome.calibration, outcome.little
+    if known is not None:
+        yield _cut(
+            f"floor       p50 {time_text(known.floor_p50_s)}, p99 {time_text(known.floor_p99_s)} "
+            f"of a server that does nothing{', on a busy machine' if known.disturbed else ''}"
+        )
+    if little.holds is not None:
+        yield _cut(
+            f"little      in flight {little.in_flight:.3g} on average, rate × response "
+            f"{little.rate_times_response:.3g}"
+        )
+
+
+def _steady(outcome: Outcome) -> Iterator[str]:
+    found, warmup_s = outcome.steadiness, outcome.totals.warmup_s
+    if not outcome.totals.sought_warmup and found.steady is not False:
+        return
+    warm = f"warm-up {warmup_s:g} s left out, then " if warmup_s else ""
+    words = {True: "steady", False: f"not steady: {found.reason}", None: f"unknown: {found.reason}"}
+    yield _cut(f"steadiness  {warm}{words[found.steady]}")
 
 
 def _steps(steps: Sequence[StepResult], fitted: Fit | None) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from atalaia import log
 from atalaia.clock import SystemClock
-from services.loadgen.adapters.ceiling import cache_folder, ceiling
+from services.loadgen.adapters.calibration import cache_folder, calibrated
 from services.loadgen.adapters.outputs import write, written
 from services.loadgen.adapters.process import ProcessShare
 from services.loadgen.cli.compare import compared, lines, read
@@ -65,6 +65,7 @@ async def once(
     async with AsyncExitStack() as stack:
         workers = await stack.enter_async_context(worker_processes(options.workers))
         publisher = await stack.enter_async_context(published(options.nats))
+        workers[0].calibration = await calibrated(workers[0], cache_folder())
         running = Running(
             plan,
             workers,
@@ -73,7 +74,6 @@ async def once(
             slos=options.slos,
             abort_on_fail=options.abort_on_fail,
             warmup_s=options.warmup_s,
-            ceiling=await ceiling(workers[0], cache_folder()),
             stopping=stopping,
         )
         outcome = await running.run()

@@ -32,7 +32,8 @@ class Comparison:
     """Ratios are new ÷ old. `low`..`high` holds the ratio with 95 %; None where too few runs tell.
 
     `detectable` is the smallest relative slowing that so many runs of this spread would show in
-    four of five tries; `needed` is how many runs a side would show one of the threshold.
+    four of five tries; `needed` is how many runs a side would show one of the threshold. `within` is how
+    far the ratio may be off by what one sees inside the runs; runs differ by more among each other.
     """
 
     metric: str
@@ -44,6 +45,7 @@ class Comparison:
     detectable: float | None
     needed: int | None
     verdict: Verdict
+    within: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -64,7 +66,16 @@ def compare(metric: str, old: Sequence[Sample], new: Sequence[Sample], threshold
     predicted = len(after) == 1 and len(before) >= LEAST_TO_PREDICT
     if min(len(before), len(after)) < LEAST_RUNS and not predicted:
         return Comparison(
-            metric, len(old), len(new), math.exp(difference), None, None, None, needed, "inconclusive"
+            metric,
+            len(old),
+            len(new),
+            math.exp(difference),
+            None,
+            None,
+            None,
+            needed,
+            "inconclusive",
+            _within(old, new),
         )
     error, freedom = _predicted(before) if predicted else _welch(before, after)
     half = t_quantile((1 + CONFIDENCE) / 2, freedom) * error
@@ -97,15 +108,9 @@ def overall(comparisons: Sequence[Comparison]) -> Verdict:
     return "inconclusive" if "inconclusive" in verdicts or not verdicts else "no regression"
 
 
-def noise_within(values_s: Sequence[float]) -> float | None:
-    """Return how far a run's own value would stray, from that of its seconds: in eight blocks, for
-    neighbouring seconds are alike."""
-    logs = [math.log(value) for value in values_s if value > 0]
-    size = len(logs) // 8
-    if size == 0:
-        return None
-    blocks = [_mean(logs[start : start + size]) for start in range(0, size * 8, size)]
-    return math.sqrt(_variance(blocks) / len(blocks))
+def noise_of(low_s: float, high_s: float) -> float:
+    """Return the spread of a value's logarithm that its 95 % interval within one run tells of."""
+    return math.log(high_s / low_s) / (2 * Z_CONFIDENCE)
 
 
 def _spread(before: list[float], after: list[float], samples: list[Sample]) -> float | None:
@@ -118,6 +123,17 @@ def _spread(before: list[float], after: list[float], samples: list[Sample]) -> f
             return between
     within = [sample.noise for sample in samples if sample.noise is not None]
     return max(within) if within else None
+
+
+def _within(old: Sequence[Sample], new: Sequence[Sample]) -> float | None:
+    """Return the relative half width of the ratio's 95 % interval, were runs no different by themselves."""
+    variance = 0.0
+    for side in (old, new):
+        known = [sample.noise for sample in side if sample.noise is not None]
+        if len(known) < len(side):
+            return None
+        variance += sum(noise * noise for noise in known) / len(side) ** 2
+    return math.expm1(Z_CONFIDENCE * math.sqrt(variance))
 
 
 def _needed(spread: float, limit: float) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.loadgen.domain.calibration import Calibration
 from services.loadgen.domain.ending import Ending
 from services.loadgen.domain.plan import Closed, Plan
 from services.loadgen.domain.result import Outcome, p99_s, seconds_of
@@ -23,13 +24,16 @@ def conclude(
     sliding: Sequence[Sliding],
     started_at: str,
     finished_at: str,
-    ceiling: float | None,
+    calibration: Calibration | None,
     lost: Sequence[str],
     interrupted: bool,
     aborted: str,
 ) -> Outcome:
-    """Judge the measurement, and the target by its SLOs."""
+    """Judge the measurement, and the target by its SLOs; settle the warm-up before, where that is wanted."""
+    finds_warmup = totals.finds_warmup
+    totals.settle()
     seconds = seconds_of(plan, ending, interrupted or bool(aborted))
+    little, steady_after = totals.little.check(ending.censored), totals.steadiness()
     response = times_of(totals.histograms["response"])
     steady = [row for row in totals.rows if not row.warmup]
     health = Health(
@@ -41,12 +45,14 @@ def conclude(
         cpu_shares=[row.cpu_share for row in steady],
         cpu_wait_shares=[row.cpu_wait_share for row in steady if row.to_s - row.from_s > 0.5],
         rate_per_worker=totals.counts["sent"] / seconds / plan.shares if seconds else 0.0,
-        ceiling_per_worker=ceiling,
+        ceiling_per_worker=calibration.ceiling if calibration else None,
         offered=totals.counts["offered"],
         delivered=_delivered(plan, ending, cut_short=interrupted or bool(aborted)),
         unsent=ending.unsent if not interrupted else 0,
         own_faults=own_faults(totals),
         lost=lost,
+        littles_law=None if lost else little.holds,
+        unsteady=steady_after.reason if finds_warmup and steady_after.steady is False else "",
     )
     return Outcome(
         plan,
@@ -56,9 +62,11 @@ def conclude(
         judge_all(slos, sliding, totals, ending, seconds - totals.judged_from_s),
         started_at,
         finished_at,
-        ceiling,
+        calibration,
         interrupted,
         aborted,
+        little,
+        steady_after,
     )
 
 
@@ -68,7 +76,7 @@ def judge_all(
     """Judge every SLO of a run, or of a run so far."""
     worst = {one.slo.expression: one for one in sliding}
     return [
-        worst[slo.expression].judged()
+        worst[slo.expression].judged(totals.judged_from_s)
         if slo.over_s
         else judge_slo(
             slo,

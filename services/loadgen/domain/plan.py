@@ -63,6 +63,10 @@ class Open:
         return sum(stage.duration_s for stage in self.stages)
 
     @property
+    def is_steady(self) -> bool:
+        return len({rate for stage in self.stages for rate in (stage.from_rps, stage.to_rps)}) == 1
+
+    @property
     def most_rps(self) -> float:
         return max(max(stage.from_rps, stage.to_rps) for stage in self.stages)
 

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.loadgen.domain.calibration import FLOOR_RPS, Calibration
 from services.loadgen.domain.ending import Ending
 from services.loadgen.domain.histogram import Histogram
+from services.loadgen.domain.little import LittlesLaw
 from services.loadgen.domain.plan import Closed, Open, Plan
 from services.loadgen.domain.slo import Judged
+from services.loadgen.domain.steadiness import Steadiness
 from services.loadgen.domain.times import Times, times_of
 from services.loadgen.domain.totals import Totals
 from services.loadgen.domain.verdict import Verdict
@@ -29,9 +32,11 @@ class Outcome:
     slos: Sequence[Judged]
     started_at: str
     finished_at: str
-    ceiling: float | None
+    calibration: Calibration | None
     interrupted: bool
-    aborted: str = ""
+    aborted: str
+    little: LittlesLaw
+    steadiness: Steadiness
     response: Times = field(init=False)
     service: Times = field(init=False)
     latency: Times = field(init=False)
@@ -40,8 +45,13 @@ class Outcome:
         out, oldest_ns = self.ending.censored.count, self.ending.censored.max_ns
         histograms = self.totals.histograms
         set_once = object.__setattr__
-        set_once(self, "response", times_of(histograms["response"], out=out, oldest_out_ns=oldest_ns))
-        set_once(self, "service", times_of(histograms["service"]))
+        response, service = self.totals.blocks("response"), self.totals.blocks("service")
+        set_once(
+            self,
+            "response",
+            times_of(histograms["response"], out=out, oldest_out_ns=oldest_ns, blocks=response),
+        )
+        set_once(self, "service", times_of(histograms["service"], blocks=service))
         set_once(self, "latency", times_of(histograms["latency"]))
 
     @property
@@ -127,12 +137,26 @@ class Outcome:
                 "cpu_share": max((row.cpu_share for row in totals.rows), default=None),
                 "cpu_wait_share": max((row.cpu_wait_share for row in totals.rows), default=None),
                 "rss_bytes": max((row.rss_bytes for row in totals.rows), default=None),
-                "ceiling_per_core": self.ceiling,
+                "ceiling_per_core": self.calibration.ceiling if self.calibration else None,
+                "floor": self._floor(),
                 "workers": self.plan.shares,
                 "precise_timer": self.ending.precise_timer,
             },
+            "littles_law": self.little.to_json(),
+            "steadiness": self.steadiness.to_json(),
             "verdict": self.verdict.to_json(),
             "slo": [judged.to_json() for judged in self.slos],
+        }
+
+    def _floor(self) -> dict[str, float | bool] | None:
+        found = self.calibration
+        if found is None:
+            return None
+        return {
+            "p50_s": found.floor_p50_s,
+            "p99_s": found.floor_p99_s,
+            "rps": FLOOR_RPS,
+            "disturbed": found.disturbed,
         }
 
 

@@ -147,14 +147,14 @@ def judge(slo: Slo, stretch: Stretch) -> Judged:
 
 
 class Sliding:
-    """One SLO over a sliding window: remembers the worst stretch."""
+    """One SLO over a sliding window: judges each stretch; the worst of them counts."""
 
     def __init__(self, slo: Slo) -> None:
         assert slo.over_s is not None
         self.slo = slo
         self._over_s = slo.over_s
         self._windows: deque[Window] = deque()
-        self.worst: Judged | None = None
+        self._stretches: list[tuple[float, Judged]] = []
 
     def add(self, window: Window) -> None:
         self._windows.append(window)
@@ -166,8 +166,7 @@ class Sliding:
         histogram = Histogram()
         histogram.add(whole.histogram(self.slo.of))
         judged = judge(self.slo, Stretch(whole.counts, histogram, whole.to_s - whole.from_s))
-        if self.worst is None or self._worse(judged, self.worst):
-            self.worst = judged
+        self._stretches.append((whole.from_s, judged))
 
     def _worse(self, one: Judged, than: Judged) -> bool:
         if one.passed is None or than.passed is None:
@@ -175,5 +174,10 @@ class Sliding:
         assert one.value is not None and than.value is not None
         return one.value > than.value if self.slo.op in ("<", "<=") else one.value < than.value
 
-    def judged(self) -> Judged:
-        return self.worst or Judged(self.slo, None, None, f"the run was shorter than {self._over_s} s")
+    def judged(self, after_s: float = 0.0) -> Judged:
+        """Return the worst of the stretches that begin at `after_s` or later."""
+        worst: Judged | None = None
+        for from_s, judged in self._stretches:
+            if from_s >= after_s - 1e-6 and (worst is None or self._worse(judged, worst)):
+                worst = judged
+        return worst or Judged(self.slo, None, None, f"the run was shorter than {self._over_s} s")

@@ -86,3 +86,11 @@ def time_text(seconds: float | None) -> str:
             value = seconds / size
             return f"{value:.0f} {unit}" if value >= 99.95 else f"{value:.3g} {unit}"
     raise AssertionError("unreachable")
+
+
+def range_text(low_s: float, high_s: float) -> str:
+    """Return `29.1–34 ms`: the unit is the upper end's."""
+    high = time_text(high_s)
+    _, unit = high.split(" ")
+    size = {"s": 1.0, "ms": 1e-3, "µs": 1e-6}[unit]
+    return f"{low_s / size:.3g}–{high}"

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from services.loadgen.domain.histogram import Delta, Histogram
+from services.loadgen.domain.intervals import Blocks
+from services.loadgen.domain.little import Little
+from services.loadgen.domain.steadiness import Steadiness, steadiness, warmup_windows
 from services.loadgen.domain.window import HISTOGRAMS, Window
 
 NS = 1e9
+LONGEST_WARMUP_S = 300.0
+WHOLE_S = 0.5  # the last window may be a stump
+WITH_INTERVALS = ("response", "service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +52,62 @@ class Row:
         return asdict(self)
 
 
-class Totals:
-    """Takes windows in order. `warmup_s`: windows that begin before are in the books, not in the times."""
+class Sums:
+    """What a stretch of a run adds up to."""
 
-    def __init__(self, warmup_s: float = 0.0) -> None:
-        self.warmup_s = warmup_s
+    def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.judged: Counter[str] = Counter()
+        self.histograms = {name: Histogram() for name in HISTOGRAMS}
+
+    def add(self, window: Window) -> None:
+        self.counts.update(window.counts)
+        for name, delta in window.histograms.items():
+            self.histograms[name].add(delta)
+
+    def add_all(self, other: Sums) -> None:
+        self.counts.update(other.counts)
+        for name, histogram in other.histograms.items():
+            self.histograms[name].add(histogram.delta())
+
+
+class Totals:
+    """Takes windows in order. `warmup_s`: windows that begin before are in the books, not in the times.
+
+    Where it is None, `settle` finds it at the end, within the first five minutes.
+    """
+
+    def __init__(self, warmup_s: float | None = 0.0) -> None:
+        self.sought_warmup = self._finds_warmup = warmup_s is None
+        self.warmup_s = warmup_s or 0.0
+        self.counts: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
         self.passed: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
-        self.histograms = {name: Histogram() for name in HISTOGRAMS}
+        self.little = Little()
         self.rows: list[Row] = []
         self.judged_from_s = 0.0
+        self._sums, self._late = Sums(), Sums()
+        self._early: list[Window] = []
+        self._blocks = {name: Blocks() for name in WITH_INTERVALS}
+        self._blocks_from = 0
+
+    @property
+    def finds_warmup(self) -> bool:
+        return self._finds_warmup
+
+    @property
+    def judged(self) -> Counter[str]:
+        """Return the counts of what is judged: all but the warm-up."""
+        return self._sums.counts
+
+    @property
+    def histograms(self) -> dict[str, Histogram]:
+        return self._sums.histograms
+
+    def blocks(self, name: str) -> Sequence[Delta]:
+        """Return the stretch that is judged in pieces, for `response` and `service`."""
+        return self._blocks[name].after(self._blocks_from)
 
     def add(self, window: Window) -> Row:
         warmup = window.from_s < self.warmup_s - 1e-6
@@ -67,15 +116,45 @@ class Totals:
         self.statuses.update(window.statuses)
         self.passed.update(window.passed)
         self.failed.update(window.failed)
-        if warmup:
-            self.judged_from_s = window.to_s
-        else:
-            self.judged.update(window.counts)
-            for name, delta in window.histograms.items():
-                self.histograms[name].add(delta)
+        self.little.add(window)
         row = row_of(window, warmup=warmup)
         self.rows.append(row)
+        if warmup:
+            self.judged_from_s = window.to_s
+            return row
+        self._sums.add(window)
+        for name, blocks in self._blocks.items():
+            blocks.add(window.histogram(name))
+        if self._finds_warmup:
+            if window.from_s < LONGEST_WARMUP_S:
+                self._early.append(window)
+            else:
+                self._late.add(window)
         return row
+
+    def settle(self) -> None:
+        """Find the warm-up, where that was asked for, and leave it out."""
+        if not self._finds_warmup:
+            return
+        self._finds_warmup = False
+        rows = _telling(self.rows)
+        number = warmup_windows(
+            [row.p50_s for row in rows if row.p50_s], [row.ok / (row.to_s - row.from_s) for row in rows]
+        )
+        if not number:
+            return
+        self.warmup_s = self.judged_from_s = min(rows[number - 1].to_s, self._early[-1].to_s)
+        self.rows = [replace(row, warmup=row.to_s <= self.warmup_s + 1e-6) for row in self.rows]
+        self._blocks_from = sum(row.warmup for row in self.rows)
+        self._sums = Sums()
+        for window in self._early:
+            if window.to_s > self.warmup_s + 1e-6:
+                self._sums.add(window)
+        self._sums.add_all(self._late)
+
+    def steadiness(self) -> Steadiness:
+        """Judge what is left after the warm-up."""
+        return steadiness([row.p50_s for row in _telling(self.rows) if row.p50_s and not row.warmup])
 
     @property
     def in_flight(self) -> int:
@@ -85,6 +164,11 @@ class Totals:
         """Whether every request that was taken up came to exactly one end, or is still out."""
         ends = ("ok", "http_errors", "connection_errors", "timeouts")
         return self.counts["sent"] == sum(self.counts[end] for end in ends) + in_flight
+
+
+def _telling(rows: Sequence[Row]) -> list[Row]:
+    """Return the whole seconds in which something was answered."""
+    return [row for row in rows if row.p50_s and row.to_s - row.from_s > WHOLE_S]
 
 
 def row_of(window: Window, *, warmup: bool = False) -> Row:

@@ -36,6 +36,8 @@ class Health:
     unsent: int = 0
     own_faults: dict[str, int] | None = None
     lost: Sequence[str] = ()
+    littles_law: bool | None = None
+    unsteady: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def judge(health: Health) -> Verdict:
     suspect = [] if invalid else _late(health, SUSPECT_LAG_S, SUSPECT_LAG_OF_P50)
     (invalid if health.open_model else suspect).extend(_busy(health))
     suspect += [*([] if held_up else _starved(health)), *_near_ceiling(health), *_undelivered(health)]
+    suspect += _inconsistent(health)
     if invalid:
         return Verdict("invalid", (*invalid, *suspect))
     return Verdict("suspect", tuple(suspect)) if suspect else Verdict("valid", ())
@@ -126,3 +129,10 @@ def _undelivered(health: Health) -> list[str]:
     if not health.offered or health.unsent <= (1 - LEAST_DELIVERED) * health.offered:
         return []
     return [f"{health.unsent} of {health.offered} arrivals found no free connection in time: --connections"]
+
+
+def _inconsistent(health: Health) -> list[str]:
+    reasons = [f"it did not settle: {health.unsteady}"] if health.unsteady else []
+    if health.littles_law is False:
+        reasons.append("Little's law does not hold: what was in flight and the response times disagree")
+    return reasons

@@ -27,7 +27,10 @@ HISTOGRAMS = ("response", "service", "latency", "connect", "failures", "lag", "l
 
 @dataclass(slots=True)
 class Window:
-    """One worker's second, or the sum of several workers'. Gauges are those at its end."""
+    """One worker's second, or the sum of several workers'. Gauges are those at its end.
+
+    `busy_s`: requests in flight or waiting, by looking, times how long: request-seconds.
+    """
 
     index: int
     from_s: float
@@ -41,6 +44,7 @@ class Window:
     in_flight: int = 0
     waiting: int = 0
     users: int = 0
+    busy_s: float = 0.0
     cpu_share: float = 0.0
     cpu_wait_share: float = 0.0
     rss_bytes: int = 0
@@ -62,6 +66,7 @@ class Window:
             "in_flight": self.in_flight,
             "waiting": self.waiting,
             "users": self.users,
+            "busy_s": self.busy_s,
             "cpu_share": self.cpu_share,
             "cpu_wait_share": self.cpu_wait_share,
             "rss_bytes": self.rss_bytes,
@@ -79,7 +84,7 @@ class Window:
             passed=Counter(body["checks_passed"]),
             failed=Counter(body["checks_failed"]),
             histograms={name: Delta.from_json(delta) for name, delta in body["histograms"].items()},
-            **{name: body[name] for name in ("in_flight", "waiting", "users")},
+            **{name: body[name] for name in ("in_flight", "waiting", "users", "busy_s")},
             **{name: body[name] for name in ("cpu_share", "cpu_wait_share", "rss_bytes")},
         )
 
@@ -99,6 +104,7 @@ def together(windows: Sequence[Window]) -> Window:
     total.in_flight = sum(window.in_flight for window in windows)
     total.waiting = sum(window.waiting for window in windows)
     total.users = sum(window.users for window in windows)
+    total.busy_s = sum(window.busy_s for window in windows)
     total.cpu_share = max(window.cpu_share for window in windows)
     total.cpu_wait_share = max(window.cpu_wait_share for window in windows)
     total.rss_bytes = max(window.rss_bytes for window in windows)

@@ -10,6 +10,7 @@ from typing import Any
 from atalaia import __version__
 from atalaia.clock import Clock
 from atalaia.events.instants import iso
+from services.loadgen.domain.calibration import weakest
 from services.loadgen.domain.conclusion import conclude, judge_all
 from services.loadgen.domain.ending import Ending, altogether
 from services.loadgen.domain.plan import Plan
@@ -36,8 +37,7 @@ class Running:
         *,
         slos: Sequence[Slo] = (),
         abort_on_fail: bool = False,
-        warmup_s: float = 0.0,
-        ceiling: float | None = None,
+        warmup_s: float | None = 0.0,
         begin_in_ns: int = BEGIN_IN_NS,
         stopping: asyncio.Event | None = None,
     ) -> None:
@@ -48,7 +48,6 @@ class Running:
         self._slos = slos
         self._sliding = [Sliding(slo) for slo in slos if slo.over_s]
         self._abort_on_fail = abort_on_fail
-        self._ceiling = ceiling
         self._begin_in_ns = begin_in_ns
         self._totals = Totals(warmup_s)
         self._windows: dict[int, list[Window]] = {}
@@ -87,7 +86,7 @@ class Running:
             sliding=self._sliding,
             started_at=started_at,
             finished_at=iso(self._clock.now()),
-            ceiling=self._ceiling,
+            calibration=weakest([share.calibration for share in shares]),
             lost=self._lost,
             interrupted=self.stopping.is_set() and not self._aborted,
             aborted=self._aborted,
@@ -174,7 +173,7 @@ class Running:
             "duration_s": plan.duration_s(),
             "slo": [slo.expression for slo in self._slos],
             "instances": [share.name for share in self._shares],
-            "warmup_s": self._totals.warmup_s,
+            "warmup_s": None if self._totals.finds_warmup else self._totals.warmup_s,
             "version": __version__,
         }
         for listener in self._listeners:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from services.loadgen.domain.capacity import Found, Trial, Try, step
-from services.loadgen.domain.comparison import Sample, compare, noise_within, overall
+from services.loadgen.domain.comparison import Sample, compare, noise_of, overall
 from services.loadgen.domain.student import t_quantile
 
 
@@ -69,9 +69,12 @@ def test_the_worst_verdict_stands_for_all() -> None:
     assert overall([]) == "inconclusive"
 
 
-def test_noise_within_a_run_needs_eight_seconds() -> None:
-    assert noise_within([0.1] * 7) is None
-    assert noise_within([0.1] * 16) == 0
+def test_two_single_runs_say_how_far_off_they_could_be_by_themselves() -> None:
+    noise = noise_of(0.095, 0.105)
+    assert noise == pytest.approx(0.0255, abs=0.0001)
+    found = compare("p95", [Sample(0.1, noise)], [Sample(0.1, noise)], 0.10)
+    assert found.within == pytest.approx(0.073, abs=0.001)
+    assert compare("p95", [Sample(0.1, noise)], [Sample(0.1)], 0.10).within is None
 
 
 def searched(limit_rps: float, *, cap: float = 1e6, flaky: int = -1, weak: float = 1e9) -> tuple[Found, int]:

@@ -12,6 +12,7 @@ import pytest
 from services.loadgen.adapters.outputs import written
 from services.loadgen.cli.live import Lines, Terminal, bars, line_of, view
 from services.loadgen.cli.summary import summary
+from services.loadgen.domain.calibration import Calibration
 from services.loadgen.domain.conclusion import conclude, exit_code
 from services.loadgen.domain.ending import Ending
 from services.loadgen.domain.histogram import Histogram
@@ -53,7 +54,7 @@ def outcome(
         sliding=[],
         started_at="2026-11-25T00:00:00.000000Z",
         finished_at="2026-11-25T00:00:02.000000Z",
-        ceiling=1000.0,
+        calibration=Calibration(1000.0, 0.0001, 0.0002),
         lost=[],
         interrupted=False,
         aborted="",
@@ -116,6 +117,18 @@ def test_the_summary_fits_a_terminal() -> None:
     lines = summary(outcome()).splitlines()
     assert max(map(len, lines)) <= 80
     assert len(lines) <= 24
+
+
+def test_the_summary_names_doubt_floor_and_littles_law() -> None:
+    text = summary(outcome(number=4000))
+    assert "95 % sure   p50 " in text
+    assert "floor       p50 100 µs, p99 200 µs" in text
+    body = json.loads(written("json", outcome(number=4000), []))
+    low, high = body["response"]["intervals_s"]["p50"]
+    assert low <= body["response"]["p50_s"] <= high
+    assert body["generator"]["floor"]["p99_s"] == 0.0002
+    assert body["littles_law"]["holds"] is None
+    assert body["steadiness"]["steady"] is None
 
 
 def test_exit_codes_say_the_worst() -> None:

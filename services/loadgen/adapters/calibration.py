@@ -1,4 +1,4 @@
-"""How much the generator can send on this machine: measured once, then remembered."""
+"""What the generator can do on this machine, and what it adds: measured once, then remembered."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from typing import cast
 
 from atalaia import __version__
 from services.loadgen.adapters.process import ProcessShare
+from services.loadgen.domain.calibration import Calibration
 
-MEASURE_S = 0.25
-REMEMBER_S = 7 * 86400.0
+CEILING_S = 0.25
+FLOOR_S = 0.4  # as many requests as a p99 needs
+REMEMBER_S, REMEMBER_DISTURBED_S = 7 * 86400.0, 600.0
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-async def ceiling(worker: ProcessShare, folder: Path) -> float | None:
-    """Return requests a second of one core, from the file of this machine or by a short measurement."""
-    path = folder / "loadgen-ceiling.json"
+async def calibrated(worker: ProcessShare, folder: Path) -> Calibration | None:
+    """Return it from the file of this machine, or by a short measurement with a worker that is idle."""
+    path = folder / "loadgen-calibration.json"
     key = f"{__version__} {platform.python_version()} {platform.machine()} {platform.node()} {os.cpu_count()}"
     known = _read(path, key)
     if known is not None:
@@ -29,12 +31,11 @@ async def ceiling(worker: ProcessShare, folder: Path) -> float | None:
     server = await loop.create_server(_Null, "127.0.0.1", 0)
     try:
         port = server.sockets[0].getsockname()[1]
-        found = await worker.calibrate(port, MEASURE_S)
+        found = await worker.calibrate(port, CEILING_S, FLOOR_S)
     finally:
         server.close()
-    if not found:
-        return None
-    _write(path, {"key": key, "at_s": time.time(), "ceiling": found})
+    if found is not None:
+        _write(path, {"key": key, "at_s": time.time(), **found.to_json()})
     return found
 
 
@@ -53,11 +54,13 @@ class _Null(asyncio.Protocol):
         self._write(_ANSWER)
 
 
-def _read(path: Path, key: str) -> float | None:
+def _read(path: Path, key: str) -> Calibration | None:
     try:
         kept = json.loads(path.read_text())
-        if kept["key"] == key and 0 <= time.time() - kept["at_s"] < REMEMBER_S:
-            return float(kept["ceiling"])
+        found = Calibration.from_json(kept)
+        for_s = REMEMBER_DISTURBED_S if found.disturbed else REMEMBER_S
+        if kept["key"] == key and 0 <= time.time() - kept["at_s"] < for_s:
+            return found
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return None
