@@ -7,7 +7,6 @@ import random
 import time
 from typing import Any
 
-from atalaia.errors import Invalid
 from services.loadgen.adapters import scenario
 from services.loadgen.adapters.closed import ClosedDriver
 from services.loadgen.adapters.connection import now_ns
@@ -15,7 +14,7 @@ from services.loadgen.adapters.driver import NS, Driver
 from services.loadgen.adapters.open import OpenDriver
 from services.loadgen.adapters.prepared import Preparation, mix
 from services.loadgen.adapters.recorder import Recorder
-from services.loadgen.adapters.scenario import ScenarioDriver
+from services.loadgen.adapters.scripted import ClosedScenario, OpenScenario
 from services.loadgen.adapters.usage import Usage
 from services.loadgen.domain import schedule
 from services.loadgen.domain.calibration import FLOOR_RPS, Calibration
@@ -32,26 +31,26 @@ async def build(plan: Plan, recorder: Recorder) -> Driver:
     preparation = Preparation(plan)
     prepared = [await preparation.of(request) for request in plan.requests]
     load = plan.load
-    if plan.scenario is not None:
-        if not isinstance(load, Closed):
-            raise Invalid("a scenario has users: --users, or --stress")
-        made = scenario.load(plan.scenario)
-        return ScenarioDriver(plan, load, preparation, mix(prepared, plan.share), recorder, made)
+    script = scenario.load(plan.scenario) if plan.scenario is not None else None
     if isinstance(load, Closed):
+        if script is not None:
+            return ClosedScenario(plan, load, preparation, recorder, script)
         return ClosedDriver(plan, load, preparation, mix(prepared, plan.share), recorder)
     arrivals = schedule.constant(load.stages, share=plan.share, shares=plan.shares)
     if load.arrival == "poisson":
         dice = random.Random(f"{load.seed} {plan.share}")
         arrivals = schedule.poisson(load.stages, lambda: dice.expovariate(1.0), shares=plan.shares)
+    connections = max(1, share_of(plan.connections, plan.share, plan.shares))
     limit = plan.max_in_flight
+    if limit is not None:
+        limit = max(1, share_of(limit, plan.share, plan.shares))
+    if script is not None:
+        return OpenScenario(
+            plan, arrivals, preparation, recorder, script, connections=connections, max_in_flight=limit
+        )
+    mixture = mix(prepared, load.seed + plan.share)
     return OpenDriver(
-        plan,
-        arrivals,
-        preparation,
-        mix(prepared, load.seed + plan.share),
-        recorder,
-        connections=max(1, share_of(plan.connections, plan.share, plan.shares)),
-        max_in_flight=None if limit is None else max(1, share_of(limit, plan.share, plan.shares)),
+        plan, arrivals, preparation, mixture, recorder, connections=connections, max_in_flight=limit
     )
 
 

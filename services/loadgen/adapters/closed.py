@@ -45,7 +45,7 @@ class ClosedDriver(Driver):
         self._stages_over = False
         # one request alone, and nothing between answer and request: the shortest way
         alone = len(plan.requests) == 1 and not self._think_ns
-        self._only = next(mixture) if alone else None
+        self._only = next(mixture, None) if alone else None
         self._begun = False
 
     @property

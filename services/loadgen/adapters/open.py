@@ -102,6 +102,10 @@ class OpenDriver(Driver):
         if self._max_in_flight is not None and self._out() >= self._max_in_flight:
             recorder.shed += 1
             return
+        self._take_up(intended_ns)
+
+    def _take_up(self, intended_ns: int) -> None:
+        """Send what has arrived, or let it wait for a connection."""
         prepared = next(self._mixture)
         pool = self._pools.get(prepared.origin)
         if pool is None:
@@ -112,6 +116,7 @@ class OpenDriver(Driver):
             pool.open += 1
             self.start(prepared, intended_ns, pool)
         else:
+            self.recorder.waited += 1
             pool.waiting.append((intended_ns, prepared))
 
     def _out(self) -> int:

@@ -29,7 +29,7 @@ class Recorder:
 
     def _forget(self) -> None:
         self.offered = self.sent = self.ok = self.http_errors = self.shed = self.received = 0
-        self.own_faults = self.timeouts = self.busy_ns = 0
+        self.own_faults = self.timeouts = self.waited = self.busy_ns = 0
         self.statuses: dict[int, int] = defaultdict(int)
         self.errors: Counter[str] = Counter()
 
@@ -88,6 +88,7 @@ class Recorder:
             connection_errors=self.errors.total(),
             timeouts=self.timeouts,
             shed=self.shed,
+            waited=self.waited,
             bytes_received=self.received,
             own_faults=self.own_faults,
         )

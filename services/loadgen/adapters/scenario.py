@@ -14,20 +14,17 @@ import importlib.util
 import inspect
 import json as _json
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
 from atalaia.errors import Invalid, Misconfigured
-from services.loadgen.adapters.closed import ClosedDriver
-from services.loadgen.adapters.closed import User as Slot
 from services.loadgen.adapters.connection import Connection, ReadingConnection, now_ns
 from services.loadgen.adapters.driver import Driver
 from services.loadgen.adapters.prepared import Origin, Preparation, Prepared
-from services.loadgen.adapters.recorder import Recorder
-from services.loadgen.domain.plan import Closed, Plan, Request
+from services.loadgen.domain.plan import Request
 
 Scenario = Callable[["User"], Awaitable[None]]
 MOST_PREPARED = 10_000
@@ -60,13 +57,13 @@ class Reply:
 class User:
     """What a scenario is given. `number` counts users, `round` their rounds, from 0; `dice` are its own."""
 
-    def __init__(self, driver: ScenarioDriver, slot: Slot, number: int) -> None:
+    def __init__(self, rounds: Rounds, number: int) -> None:
         self.number = number
         self.round = -1
         self.dice = random.Random(number)
-        self._driver = driver
-        self.slot = slot
+        self.late_ns = 0
         self.idle: dict[Origin, Connection] = {}
+        self._rounds = rounds
 
     async def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Reply:
         return await self.request("GET", url, headers=headers)
@@ -93,11 +90,11 @@ class User:
         if json is not None:
             body = _json.dumps(json)
             given.setdefault("Content-Type", "application/json")
-        return await self._driver.request(self, method, url, tuple(given.items()), body)
+        return await self._rounds.request(self, method, url, tuple(given.items()), body)
 
     def check(self, name: str, held: object) -> bool:
         """Count a check; return whether it held."""
-        books = self._driver.recorder.passed if held else self._driver.recorder.failed
+        books = self._rounds.recorder.passed if held else self._rounds.recorder.failed
         books[name] += 1
         return bool(held)
 
@@ -106,34 +103,50 @@ class User:
         await asyncio.sleep(seconds)
 
 
-class ScenarioDriver(ClosedDriver):
-    """Runs a coroutine for each user's round instead of sending one request."""
+class Rounds:
+    """Rounds of users on a driver's connections. A user keeps theirs from round to round."""
 
-    reads_bodies = True
-
-    def __init__(
-        self,
-        plan: Plan,
-        load: Closed,
-        preparation: Preparation,
-        mixture: Iterator[Prepared],
-        recorder: Recorder,
-        scenario: Scenario,
-    ) -> None:
-        super().__init__(plan, load, preparation, mixture, recorder)
+    def __init__(self, driver: Driver, preparation: Preparation, scenario: Scenario) -> None:
+        self.recorder = driver.recorder
+        self._driver = driver
+        self._preparation = preparation
         self._scenario = scenario
         self._known: dict[tuple[str, str, tuple[tuple[str, str], ...], str], Prepared] = {}
-        self._personas: dict[Slot, User] = {}
-        self._rounds: set[asyncio.Task[None]] = set()
-        self._base = plan.requests[0].url if plan.requests else ""
+        self._running: set[asyncio.Task[None]] = set()
+        requests = driver.plan.requests
+        self._base = requests[0].url if requests else ""
 
-    def close(self) -> None:
-        for task in self._rounds:
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    def begin(self, user: User, over: Callable[[], None], *, late_ns: int = 0) -> None:
+        """Let a user do a round, and say when it is `over`, unless it was cancelled.
+
+        `late_ns` is how long ago it was due; the first request of the round was due so much earlier, too.
+        """
+        user.round += 1
+        user.late_ns = late_ns
+        task = asyncio.ensure_future(self._round(user))
+        self._running.add(task)
+        task.add_done_callback(lambda done: self._ended(done, over))
+
+    def cancel(self) -> None:
+        for task in self._running:
             task.cancel()
-        super().close()
 
-    def idle(self) -> bool:
-        return not self._rounds and super().idle()
+    async def _round(self, user: User) -> None:
+        await self._scenario(user)
+
+    def _ended(self, task: asyncio.Task[None], over: Callable[[], None]) -> None:
+        """A round that raises is a failed check under the error's name; the user goes on."""
+        self._running.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            self.recorder.failed[f"raised {type(error).__name__}: {error}"[:100]] += 1
+        over()
 
     async def request(
         self, user: User, method: str, url: str, headers: tuple[tuple[str, str], ...], body: str
@@ -147,18 +160,17 @@ class ScenarioDriver(ClosedDriver):
                 self._known[key] = prepared
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         tag = (user, reply)
+        intended_ns, user.late_ns = now_ns() - user.late_ns, 0
         connection = user.idle.pop(prepared.origin, None)
         if connection is not None and connection.reusable:
             connection.tag = tag
-            self.reuse(connection, prepared, now_ns())
+            self._driver.reuse(connection, prepared, intended_ns)
         else:
-            self.start(prepared, now_ns(), tag)
+            self._driver.start(prepared, intended_ns, tag)
         return await reply
 
-    def answered(self, connection: Connection, at_ns: int) -> None:
-        Driver.answered(self, connection, at_ns)  # not the short way of plain users
-
-    def ended(self, connection: Connection) -> None:
+    def answered(self, connection: Connection) -> None:
+        """Give an answer, or that there is none, to whoever asked."""
         user, reply = connection.tag
         if connection.reusable:
             user.idle[connection.request.origin] = connection
@@ -173,38 +185,6 @@ class ScenarioDriver(ClosedDriver):
         for origin, idle in list(user.idle.items()):
             if idle is connection:
                 del user.idle[origin]
-
-    def _next(self, slot: Slot, intended_ns: int) -> None:
-        if self.stopped or self._stages_over or not slot.active or slot.left == 0:
-            return
-        slot.left -= 1
-        slot.waits = True
-        user = self._personas.get(slot)
-        if user is None:
-            number = len(self._personas) * self.plan.shares + self.plan.share
-            user = self._personas[slot] = User(self, slot, number)
-        user.round += 1
-        task = asyncio.ensure_future(self._round(user))
-        self._rounds.add(task)
-        task.add_done_callback(lambda done: self._rounded(done, slot))
-
-    async def _round(self, user: User) -> None:
-        await self._scenario(user)
-
-    def _rounded(self, task: asyncio.Task[None], slot: Slot) -> None:
-        """A round that raises is a failed check under the error's name; the user goes on."""
-        self._rounds.discard(task)
-        slot.waits = False
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is not None:
-            self.recorder.failed[f"raised {type(error).__name__}: {error}"[:100]] += 1
-        at_ns = now_ns()
-        if self._think_ns:
-            self._later(slot, at_ns + self._think_ns)
-        else:
-            asyncio.get_running_loop().call_soon(self._next, slot, at_ns)
 
 
 def load(where: str) -> Scenario:

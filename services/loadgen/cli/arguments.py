@@ -85,7 +85,10 @@ def _target(group: argparse._ArgumentGroup) -> None:
 
 def _limits(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--connections", type=int, metavar="N", help="at most (open model: 64; closed: one a user)"
+        "--connections",
+        type=int,
+        metavar="N",
+        help="at most (open model: 64, or 1000 users of a scenario)",
     )
     group.add_argument("--timeout", default="10s", metavar="T")
     group.add_argument("--no-keepalive", action="store_true", help="a connection for each request")

@@ -16,7 +16,16 @@ from services.loadgen.adapters.outputs import KINDS, refuse_unwritable
 from services.loadgen.adapters.prepared import split
 from services.loadgen.cli.openapi import requests_of
 from services.loadgen.domain.hosts import refuse_foreign
-from services.loadgen.domain.plan import OPEN_CONNECTIONS, Closed, Open, Plan, Request, Stage, Step
+from services.loadgen.domain.plan import (
+    OPEN_CONNECTIONS,
+    OPEN_USERS,
+    Closed,
+    Open,
+    Plan,
+    Request,
+    Stage,
+    Step,
+)
 from services.loadgen.domain.slo import Slo
 from services.loadgen.domain.slo import parse as parse_slo
 from services.loadgen.domain.spoken import duration_s, rates, share, stages, stress_steps
@@ -61,12 +70,10 @@ def options(given: argparse.Namespace) -> Options:
     load = _load(given)
     workers = _positive(given.workers, "--workers")
     users = load.most_users if isinstance(load, Closed) else 0
-    connections = given.connections or users or OPEN_CONNECTIONS
+    connections = given.connections or users or (OPEN_USERS if given.scenario else OPEN_CONNECTIONS)
     if users and connections < users:
         raise Invalid(f"--connections {connections}: each of {users} users needs one of its own")
     _keep_below(given.max_rps, load)
-    if given.scenario and isinstance(load, Open):
-        raise Invalid("--scenario has users: --users 20 --duration 1m, or --stress")
     allowed = (*given.allow_host, *own_hosts())
     requests = _requests(given)
     for request in requests:

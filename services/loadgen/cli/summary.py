@@ -44,10 +44,14 @@ def _numbers(outcome: Outcome) -> Iterator[str]:
         f"books       ok {counts['ok']:,} + http errors {counts['http_errors']:,} + connection errors "
         f"{counts['connection_errors']:,}"
     )
-    more = f"   shed {counts['shed']:,}   never sent {outcome.ending.unsent:,}"
-    yield (
+    aside = {
+        "waited": counts["waited"],
+        "shed": counts["shed"],
+        "never sent": outcome.ending.unsent,
+    }
+    yield _cut(
         f"            + timeouts {counts['timeouts']:,} + in flight {outcome.ending.in_flight:,}"
-        + (more if counts["shed"] or outcome.ending.unsent else "")
+        + "".join(f"   {name} {number:,}" for name, number in aside.items() if number)
     )
     errors = {**_bad_statuses(outcome), **outcome.totals.errors}
     if errors:

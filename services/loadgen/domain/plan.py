@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 OPEN_CONNECTIONS = 64
+OPEN_USERS = 1000  # of a scenario: they think, too
 Arrival = Literal["constant", "poisson"]
 
 

@@ -115,6 +115,7 @@ class Outcome:
             "timeouts": counts["timeouts"],
             "in_flight": self.ending.in_flight,
             "shed": counts["shed"],
+            "waited": counts["waited"],
             "unsent": self.ending.unsent,
             "success_rate": self.success_rate,
             "rate": self.rate,

@@ -17,6 +17,7 @@ COUNTS = (
     "connection_errors",
     "timeouts",
     "shed",
+    "waited",
     "bytes_received",
     "own_faults",
 )

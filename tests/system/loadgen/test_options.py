@@ -49,6 +49,33 @@ async def test_users_written_in_python(tmp_path: Path) -> None:
         }
 
 
+SLOW = """
+async def user(u):
+    await u.sleep(0.1)
+    await u.get("/ok")
+    await u.get("/missing")
+"""
+
+
+async def test_users_in_python_come_by_the_clock_and_keep_the_time_they_were_due(tmp_path: Path) -> None:
+    file = tmp_path / "slow.py"
+    file.write_text(SLOW)
+    async with hostile_server() as server:
+        line = (f"--scenario={file}", f"--url={server.url('')}", "--rps=20", "--duration=500ms")
+        alone, free, shed = [
+            await loadgen(tmp_path, *line, *more)
+            for more in (("--connections=1",), (), ("--max-in-flight=1",))
+        ]
+    for run in (alone, free, shed):
+        assert balanced(run.result), run
+        assert run.result["offered"] == 10, run
+        assert run.result["ok"] == run.result["http_errors"] == 10 - run.result["shed"]
+    assert (alone.result["waited"], free.result["waited"]) == (9, 0), alone
+    late_s = alone.result["response"]["avg_s"] - alone.result["service"]["avg_s"]
+    assert late_s > 0.2, alone  # 0, 50, … 450 ms and more: each has the round before to wait for
+    assert shed.result["shed"] > 0, shed
+
+
 async def test_redirects_are_followed_only_when_asked_and_never_abroad(tmp_path: Path) -> None:
     async with hostile_server() as server:
         urls = [f"--url={server.url(path)}" for path in ("/redirects", "/redirects-abroad")]

@@ -87,7 +87,6 @@ def test_a_plan_that_brings_its_own_allowed_hosts_gets_ours() -> None:
         "--rps 1 --duration 1 --run-id a/b",
         "--rps 1 --duration 1 --openapi /nowhere.json",
         "--rps 1 --duration 1 --workers 0",
-        "--rps 1 --duration 1 --scenario shop.py",
     ],
 )
 def test_arguments_that_do_not_fit_are_said_not_to(line: str) -> None:
