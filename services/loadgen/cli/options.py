@@ -14,7 +14,6 @@ from atalaia.errors import Invalid
 from services.loadgen.adapters.names import new_run_id
 from services.loadgen.adapters.outputs import KINDS, refuse_unwritable
 from services.loadgen.adapters.prepared import split
-from services.loadgen.cli.openapi import requests_of
 from services.loadgen.domain.hosts import refuse_foreign
 from services.loadgen.domain.plan import (
     OPEN_CONNECTIONS,
@@ -188,6 +187,8 @@ def _requests(given: argparse.Namespace) -> tuple[Request, ...]:
         raise Invalid(f"--method {given.method!r} is none")
     headers = tuple(_header(text) for text in given.header)
     if given.openapi:
+        from services.loadgen.cli.openapi import requests_of  # it is slow to import
+
         base = given.url[0] if given.url else default_url().removesuffix(HEALTH)
         return requests_of(Path(given.openapi), base, headers)
     urls = given.url or [default_url()]

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
 
 import pytest
 
 from atalaia.errors import Forbidden, Invalid
 from atalaia.events.loadtests import LoadTestRequest
 from services.loadgen.cli.arguments import parser
-from services.loadgen.cli.openapi import requests_of
 from services.loadgen.cli.options import options
 from services.loadgen.domain.admission import Limits, admitted, plan_of
 from services.loadgen.domain.plan import Closed, Open, Stage, Step
@@ -114,35 +111,3 @@ def test_urls_have_weights_headers_and_bodies() -> None:
         ("http://127.0.0.1/a", 3.0, "POST", (("A", "b"),)),
         ("http://127.0.0.1/b", 1.0, "POST", (("A", "b"),)),
     ]
-
-
-def test_every_get_that_needs_nothing_or_has_an_example(tmp_path: Path) -> None:
-    document = {
-        "openapi": "3.1.0",
-        "paths": {
-            "/plain": {"get": {}},
-            "/post": {"post": {}},
-            "/items/{id}": {"get": {"parameters": [{"$ref": "#/components/parameters/id"}]}},
-            "/unknown/{id}": {"get": {"parameters": [{"name": "id", "in": "path", "required": True}]}},
-            "/search": {
-                "get": {
-                    "parameters": [
-                        {"name": "q", "in": "query", "required": True, "schema": {"default": "a b"}},
-                        {"name": "page", "in": "query"},
-                    ]
-                }
-            },
-        },
-        "components": {"parameters": {"id": {"name": "id", "in": "path", "example": "a/1"}}},
-    }
-    file = tmp_path / "openapi.json"
-    file.write_text(json.dumps(document))
-    urls = [request.url for request in requests_of(file, "http://127.0.0.1:1/", ())]
-    assert urls == [
-        "http://127.0.0.1:1/plain",
-        "http://127.0.0.1:1/items/a%2F1",
-        "http://127.0.0.1:1/search?q=a+b",
-    ]
-    file.write_text('{"openapi": "2.0", "paths": {}}')
-    with pytest.raises(Invalid):
-        requests_of(file, "http://127.0.0.1", ())
