@@ -42,8 +42,10 @@ class Parent:
             self._transport.write(json.dumps({word: what}).encode() + b"\n")
 
     async def close(self) -> None:
-        """Let what was said be read, by a parent that reads."""
+        """Let what was said be read, by a parent that is there and reads."""
         deadline_s = time.monotonic() + LAST_WORDS_S
         while self._transport.get_write_buffer_size() and time.monotonic() < deadline_s:
+            if self._transport.is_closing():
+                break
             await asyncio.sleep(0.005)
         self._transport.abort()

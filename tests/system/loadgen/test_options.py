@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.loadgen.command import balanced, loadgen, start
+from tests.system.loadgen.command import balanced, before_all_others, loadgen, start
 from tests.system.loadgen.hostile import hostile_server
 
 SCENARIO = """
@@ -57,15 +57,18 @@ async def user(u):
 """
 
 
-async def test_users_in_python_come_by_the_clock_and_keep_the_time_they_were_due(tmp_path: Path) -> None:
-    file = tmp_path / "slow.py"
+async def test_users_in_python_come_by_the_clock_and_keep_the_time_they_were_due(
+    folders: list[Path],
+) -> None:
+    file = folders[0] / "slow.py"
     file.write_text(SLOW)
     async with hostile_server() as server:
         line = (f"--scenario={file}", f"--url={server.url('')}", "--rps=20", "--duration=500ms")
-        alone, free, shed = [
-            await loadgen(tmp_path, *line, *more)
-            for more in (("--connections=1",), (), ("--max-in-flight=1",))
-        ]
+        alone, free, shed = await asyncio.gather(
+            loadgen(folders[0], *line, "--connections=1"),
+            loadgen(folders[1], *line),
+            loadgen(folders[2], *line, "--max-in-flight=1"),
+        )
     for run in (alone, free, shed):
         assert balanced(run.result), run
         assert run.result["offered"] == 10, run
@@ -74,6 +77,15 @@ async def test_users_in_python_come_by_the_clock_and_keep_the_time_they_were_due
     late_s = alone.result["response"]["avg_s"] - alone.result["service"]["avg_s"]
     assert late_s > 0.2, alone  # 0, 50, … 450 ms and more: each has the round before to wait for
     assert shed.result["shed"] > 0, shed
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> list[Path]:
+    """Folders for runs at the same time."""
+    found = [tmp_path / name for name in "abc"]
+    for folder in found:
+        folder.mkdir()
+    return found
 
 
 async def test_redirects_are_followed_only_when_asked_and_never_abroad(tmp_path: Path) -> None:
@@ -111,12 +123,14 @@ async def test_keep_alive_off_is_a_connection_for_each_request(tmp_path: Path) -
 
 
 async def test_arrivals_beyond_the_connections_wait_inside_and_beyond_the_limit_are_shed(
-    tmp_path: Path,
+    folders: list[Path],
 ) -> None:
     async with hostile_server() as server:
         line = (f"--url={server.url('/stalls')}", "--rps=200", "--duration=500ms", "--timeout=400ms")
-        waited = await loadgen(tmp_path, *line, "--connections=2")
-        shed = await loadgen(tmp_path, *line, "--connections=2", "--max-in-flight=5")
+        waited, shed = await asyncio.gather(
+            loadgen(folders[0], *line, "--connections=2"),
+            loadgen(folders[1], *line, "--connections=2", "--max-in-flight=5"),
+        )
     for run in (waited, shed):
         assert balanced(run.result), run
         assert run.result["sent"] + run.result["unsent"] + run.result["shed"] == 100, run
@@ -131,13 +145,14 @@ async def test_a_foreign_host_is_refused_before_anything_is_sent(tmp_path: Path)
     assert "--allow-host 192.0.2.1" in run.stderr
 
 
-@pytest.mark.parametrize(("limit", "code"), [("p50<9s", 0), ("p50<1us", 3)])
-async def test_an_slo_decides_the_exit(tmp_path: Path, limit: str, code: int) -> None:
+async def test_an_slo_decides_the_exit(folders: list[Path]) -> None:
     async with hostile_server() as server:
-        run = await loadgen(
-            tmp_path, f"--url={server.url('/ok')}", "--users=2", "--requests=50", f"--slo={limit}"
+        line = (f"--url={server.url('/ok')}", "--users=2", "--requests=50")
+        held, missed = await asyncio.gather(
+            loadgen(folders[0], *line, "--slo=p50<9s"), loadgen(folders[1], *line, "--slo=p50<1us")
         )
-    assert (run.code, run.result["slo"][0]["pass"]) == (code, code == 0), run
+    assert (held.code, held.result["slo"][0]["pass"]) == (0, True), held
+    assert (missed.code, missed.result["slo"][0]["pass"]) == (3, False), missed
 
 
 async def test_it_ends_as_soon_as_an_slo_is_missed(tmp_path: Path) -> None:
@@ -162,18 +177,32 @@ async def test_help_teaches_and_needs_nothing(tmp_path: Path) -> None:
         assert said in stdout.decode()
 
 
-@pytest.mark.long  # for want of a quiet machine it says nothing
-async def test_the_first_request_leaves_within_two_seconds(tmp_path: Path) -> None:
+async def first_request_after_s(cache: Path) -> float:
+    """Return how long a first run on this machine, which has to be measured before, takes to its request."""
     async with hostile_server() as server:
         began_s = time.monotonic()
         process = await start(
-            f"--url={server.url('/ok')}", "--users=1", "--requests=1", XDG_CACHE_HOME=str(tmp_path)
+            *(f"--url={server.url('/ok')}", "--users=1", "--requests=1", "--nats=off"),
+            prefix=before_all_others(),
+            XDG_CACHE_HOME=str(cache),
         )
         while not server.asked["/ok"]:
             await asyncio.sleep(0.005)
-        assert time.monotonic() - began_s < 2.0
+        after_s = time.monotonic() - began_s
         await process.communicate()
-        assert json.loads((tmp_path / "atalaia" / "loadgen-ceiling.json").read_text())["ceiling"] > 1000
+    return after_s
+
+
+async def test_the_first_request_leaves_within_two_seconds(folders: list[Path]) -> None:
+    tries = []
+    for folder in folders:  # once is enough: it is about us, not about who else uses the machine
+        tries.append(await first_request_after_s(folder))
+        known = json.loads((folder / "atalaia" / "loadgen-calibration.json").read_text())
+        assert known["ceiling"] > 1000
+        assert 0 < known["floor_p50_s"] <= known["floor_p99_s"]
+        if tries[-1] < 2.0:
+            return
+    pytest.fail(f"the first request left after {tries} s")
 
 
 @pytest.mark.long
