@@ -64,12 +64,13 @@ async def loadgen(
     *arguments: str,
     signals: signal.Signals | None = None,
     after: Callable[[], bool] | None = None,
+    prefix: Sequence[str] = (),
     **environment: str,
 ) -> Run:
     """Run it to its end; with `signals`, send that once `after` is true."""
     out = folder / "run.json"
     out.unlink(missing_ok=True)
-    process = await start(*arguments, "--plain", f"--out=json={out}", **environment)
+    process = await start(*arguments, "--plain", f"--out=json={out}", prefix=prefix, **environment)
     if signals is not None:
         assert after is not None
         while not after():
