@@ -62,13 +62,14 @@ async def calibrate(where: dict[str, Any]) -> Calibration | None:
     used_s = time.process_time() - began_s
     usage = Usage()
     even = await _driven(url, Open((Stage(where["floor_s"], FLOOR_RPS, FLOOR_RPS),)))
-    _, waited, _ = usage.take(now_ns())
+    used = usage.take(now_ns())
+    usage.close()
     response = Histogram()
     response.add(even.histogram("response"))
     p50, p99 = response.quantile_ns(0.5), response.quantile_ns(0.99)
     if not fast.counts["ok"] or p50 is None or p99 is None:
         return None
-    return Calibration(fast.counts["ok"] / used_s, p50 / NS, p99 / NS, waited > DISTURBED)
+    return Calibration(fast.counts["ok"] / used_s, p50 / NS, p99 / NS, used.cpu_wait_share > DISTURBED)
 
 
 async def _driven(url: str, load: Closed | Open) -> Window:

@@ -170,7 +170,11 @@ class Share:
         window.in_flight = len(driver.out_since())
         window.waiting = driver.waiting
         window.users = driver.users
-        window.cpu_share, window.cpu_wait_share, window.rss_bytes = self._usage.take(now_ns())
+        window.connections = len(driver.connections)
+        used = self._usage.take(now_ns())
+        window.cpu_share, window.cpu_wait_share = used.cpu_share, used.cpu_wait_share
+        window.rss_bytes, window.gc_pause_s = used.rss_bytes, used.gc_pause_s
+        window.retransmits = used.retransmits
         self._parent.say("window", window.to_json())
         self._index += 1
         self._window_from_ns = to_ns
@@ -184,6 +188,7 @@ class Share:
         self._say_window(max(at_ns, self._window_from_ns + 1))
         driver.close()
         self._pulse.close()
+        self._usage.close()
         censored = Histogram()
         censored.record([at_ns - intended_ns for intended_ns in (*out, *waiting)])
         ending = Ending(

@@ -61,7 +61,11 @@ def _load(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--duration", metavar="T", help="seconds, or 30s, 5m, 8h")
     group.add_argument("--rps", metavar="R|A:B", help="requests a second, or a ramp from A to B")
     group.add_argument("--stages", metavar="T:R,…", help="rates reached one after the other")
-    group.add_argument("--arrival", choices=("constant", "poisson"), default="constant")
+    group.add_argument(
+        "--arrival",
+        choices=("constant", "poisson"),
+        help="default constant; to find capacity poisson",
+    )
     group.add_argument("--seed", type=int, default=1, help="of poisson arrivals and of the mix of URLs")
 
 

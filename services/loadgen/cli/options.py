@@ -18,6 +18,7 @@ from services.loadgen.domain.hosts import refuse_foreign
 from services.loadgen.domain.plan import (
     OPEN_CONNECTIONS,
     OPEN_USERS,
+    Arrival,
     Closed,
     Open,
     Plan,
@@ -122,7 +123,7 @@ def _load(given: argparse.Namespace) -> Closed | Open:
     if given.max_users is not None:
         raise Invalid("--max-users belongs to --stress")
     if given.stages:
-        return Open(stages(given.stages), given.arrival, given.seed)
+        return Open(stages(given.stages), _arrival(given), given.seed)
     if given.find_capacity:
         return _trial(given)
     if given.rps is not None or given.endurance:
@@ -131,7 +132,7 @@ def _load(given: argparse.Namespace) -> Closed | Open:
         first, last = rates(given.rps if given.rps is not None else "50")
         if given.duration is None:
             raise Invalid("how long? --duration 30s")
-        return Open((Stage(duration_s(given.duration), first, last),), given.arrival, given.seed)
+        return Open((Stage(duration_s(given.duration), first, last),), _arrival(given), given.seed)
     if given.users is None:
         raise Invalid(
             "say how much: --users 20 --requests 10, --stress, or --endurance --duration 30 --rps 50"
@@ -148,7 +149,13 @@ def _trial(given: argparse.Namespace) -> Open:
     """Return the first trial of a search; the others differ in their rate."""
     length_s = duration_s(given.duration) if given.duration else TRIAL_S
     first, _ = rates(given.rps) if given.rps is not None else (TRIAL_RPS, TRIAL_RPS)
-    return Open((Stage(length_s, first, first),), given.arrival, given.seed)
+    return Open((Stage(length_s, first, first),), _arrival(given), given.seed)
+
+
+def _arrival(given: argparse.Namespace) -> Arrival:
+    """Return the law of arrivals: evenly spaced ones compare best, and flatter a queue near its limit."""
+    asked: Arrival | None = given.arrival
+    return asked or ("poisson" if given.find_capacity else "constant")
 
 
 def _think_s(given: argparse.Namespace) -> float:

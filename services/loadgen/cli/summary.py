@@ -122,8 +122,8 @@ def _floor(outcome: Outcome) -> Iterator[str]:
     known, little = outcome.calibration, outcome.little
     if known is not None:
         yield _cut(
-            f"floor       p50 {time_text(known.floor_p50_s)}, p99 {time_text(known.floor_p99_s)} "
-            f"of a server that does nothing{', on a busy machine' if known.disturbed else ''}"
+            f"floor       p50 {time_text(known.floor_p50_s)}, p99 {time_text(known.floor_p99_s)}: "
+            f"a server that does nothing{'; machine busy' if known.disturbed else ''}"
         )
     if little.holds is not None:
         yield _cut(

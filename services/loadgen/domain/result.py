@@ -101,6 +101,7 @@ class Outcome:
             "target": self.plan.target,
             "model": self.plan.model,
             "load": described(self.plan),
+            "settings": settings_of(self.plan),
             "started_at": self.started_at,
             "finished_at": self.finished_at,
             "duration_s": self.seconds,
@@ -138,6 +139,9 @@ class Outcome:
                 "cpu_share": max((row.cpu_share for row in totals.rows), default=None),
                 "cpu_wait_share": max((row.cpu_wait_share for row in totals.rows), default=None),
                 "rss_bytes": max((row.rss_bytes for row in totals.rows), default=None),
+                "connections": max((row.connections for row in totals.rows), default=None),
+                "gc_pause_s": max((row.gc_pause_s for row in totals.rows), default=None),
+                "retransmits": sum(row.retransmits for row in totals.rows),
                 "ceiling_per_core": self.calibration.ceiling if self.calibration else None,
                 "floor": self._floor(),
                 "workers": self.plan.shares,
@@ -169,6 +173,21 @@ def seconds_of(plan: Plan, ending: Ending, cut_short: bool) -> float:
     if cut_short:
         return min(ending.ended_s, max(planned_s, ending.sending_s))
     return max(planned_s, ending.sending_s) if isinstance(plan.load, Open) else planned_s
+
+
+def settings_of(plan: Plan) -> dict[str, Any]:
+    """Return what else it takes to run this again; no headers and bodies, for they hold secrets."""
+    load = plan.load
+    arrivals = {"arrival": load.arrival, "seed": load.seed} if isinstance(load, Open) else {}
+    return {
+        **arrivals,
+        "connections": plan.connections,
+        "timeout_s": plan.timeout_s,
+        "keep_alive": plan.keep_alive,
+        "follow_redirects": plan.follow_redirects,
+        "max_in_flight": plan.max_in_flight,
+        "scenario": plan.scenario,
+    }
 
 
 def described(plan: Plan) -> str:

@@ -46,6 +46,9 @@ class Row:
     cpu_share: float
     cpu_wait_share: float
     rss_bytes: int
+    connections: int
+    gc_pause_s: float
+    retransmits: int
     warmup: bool
 
     def to_json(self) -> dict[str, Any]:
@@ -206,6 +209,9 @@ def row_of(window: Window, *, warmup: bool = False) -> Row:
         cpu_share=window.cpu_share,
         cpu_wait_share=window.cpu_wait_share,
         rss_bytes=window.rss_bytes,
+        connections=window.connections,
+        gc_pause_s=window.gc_pause_s,
+        retransmits=window.retransmits,
         warmup=warmup,
     )
 

@@ -26,6 +26,11 @@ COUNTS = (
 HISTOGRAMS = ("response", "service", "latency", "connect", "failures", "lag", "loop")
 
 
+ADD_UP = ("in_flight", "waiting", "users", "connections", "busy_s")
+WORST = ("cpu_share", "cpu_wait_share", "rss_bytes", "gc_pause_s", "retransmits")
+GAUGES = (*ADD_UP, *WORST)
+
+
 @dataclass(slots=True)
 class Window:
     """One worker's second, or the sum of several workers'. Gauges are those at its end.
@@ -49,6 +54,9 @@ class Window:
     cpu_share: float = 0.0
     cpu_wait_share: float = 0.0
     rss_bytes: int = 0
+    connections: int = 0
+    gc_pause_s: float = 0.0
+    retransmits: int = 0
 
     def histogram(self, name: str) -> Delta:
         return self.histograms.get(name, NOTHING)
@@ -64,13 +72,7 @@ class Window:
             "checks_passed": dict(self.passed),
             "checks_failed": dict(self.failed),
             "histograms": {name: delta.to_json() for name, delta in self.histograms.items() if delta.count},
-            "in_flight": self.in_flight,
-            "waiting": self.waiting,
-            "users": self.users,
-            "busy_s": self.busy_s,
-            "cpu_share": self.cpu_share,
-            "cpu_wait_share": self.cpu_wait_share,
-            "rss_bytes": self.rss_bytes,
+            **{name: getattr(self, name) for name in GAUGES},
         }
 
     @classmethod
@@ -85,8 +87,7 @@ class Window:
             passed=Counter(body["checks_passed"]),
             failed=Counter(body["checks_failed"]),
             histograms={name: Delta.from_json(delta) for name, delta in body["histograms"].items()},
-            **{name: body[name] for name in ("in_flight", "waiting", "users", "busy_s")},
-            **{name: body[name] for name in ("cpu_share", "cpu_wait_share", "rss_bytes")},
+            **{name: body[name] for name in GAUGES},
         )
 
 
@@ -102,11 +103,8 @@ def together(windows: Sequence[Window]) -> Window:
         total.failed.update(window.failed)
     names = {name for window in windows for name in window.histograms}
     total.histograms = {name: merged([window.histogram(name) for window in windows]) for name in names}
-    total.in_flight = sum(window.in_flight for window in windows)
-    total.waiting = sum(window.waiting for window in windows)
-    total.users = sum(window.users for window in windows)
-    total.busy_s = sum(window.busy_s for window in windows)
-    total.cpu_share = max(window.cpu_share for window in windows)
-    total.cpu_wait_share = max(window.cpu_wait_share for window in windows)
-    total.rss_bytes = max(window.rss_bytes for window in windows)
+    for name in ADD_UP:
+        setattr(total, name, sum(getattr(window, name) for window in windows))
+    for name in WORST:
+        setattr(total, name, max(getattr(window, name) for window in windows))
     return total

@@ -73,6 +73,7 @@ def test_the_plans_commands(runs: dict[str, Told], command: str) -> None:
     assert balanced(run.result), run
     assert run.result["success_rate"] >= 0.999, run
     assert number is None or run.result["sent"] == number
+    assert 0 < run.result["generator"]["connections"] <= 100
     assert found["verdict"] == run.result["verdict"]
     assert found["result"]["response"] == run.result["response"]
     assert sum(window["sent"] for window in found["windows"]) == run.result["sent"]

@@ -159,7 +159,7 @@ async def test_a_starved_generator_is_found_out_nineteen_times_in_twenty() -> No
 async def test_a_healthy_generator_is_believed_nineteen_times_in_twenty(tmp_path: Path, load: str) -> None:
     first = before_all_others()  # a healthy one has its core
     verdicts = []
-    async with null_server(0.002, first) as (_, url):
+    async with null_server(0.01, first) as (_, url):
         for _ in range(20):
             run = await loadgen(tmp_path, f"--url={url}", load, "--duration=3", "--nats=off", prefix=first)
             verdicts.append(run.result["verdict"])

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from atalaia import __version__
 from atalaia.errors import Misconfigured
 from services.loadgen.adapters.outputs.html import page
 from services.loadgen.adapters.outputs.tables import csv, hgrm
@@ -20,7 +21,7 @@ def written(kind: str, outcome: Outcome, steps: Sequence[StepResult]) -> str:
     """Return the text of one kind of output."""
     match kind:
         case "json":
-            body = outcome.to_json()
+            body = {"version": __version__, **outcome.to_json()}
             body["windows"] = [row.to_json() for row in outcome.totals.rows]
             body["histogram"] = outcome.totals.histograms["response"].delta().to_json()
             if steps:
