@@ -45,7 +45,6 @@ class Options:
     abort_on_fail: bool
     warmup_s: float | None  # None: found after the run
     workers: int
-    stress: bool
     outputs: tuple[tuple[str, str], ...]
     plain: bool
     quiet: bool
@@ -98,7 +97,6 @@ def options(given: argparse.Namespace) -> Options:
         given.abort_on_fail,
         _warmup_s(given, load),
         workers,
-        given.stress,
         _outputs(given.out),
         given.plain,
         given.quiet,

@@ -14,11 +14,11 @@ WIDTH = 80
 COLUMNS = ("avg", "min", "p50", "p95", "p99", "p99.9", "max")
 
 
-def summary(outcome: Outcome, steps: Sequence[StepResult] = (), fitted: Fit | None = None) -> str:
+def summary(outcome: Outcome) -> str:
     """Return the summary, lines of at most 80 characters."""
     lines = [*_head(outcome), *_numbers(outcome), *_times(outcome)]
-    if steps:
-        lines += [*_generator(outcome), *_steps(steps, fitted)]
+    if outcome.steps:
+        lines += [*_generator(outcome), *_steps(outcome.steps, outcome.usl)]
     else:
         lines += [*_sure(outcome), *_generator(outcome), *_floor(outcome), *_steady(outcome)]
         if outcome.plan.model == "closed":
@@ -146,7 +146,7 @@ def _steps(steps: Sequence[StepResult], fitted: Fit | None) -> Iterator[str]:
     for step in steps:
         times = "".join(f"{time_text(value):>12}" for value in (step.avg_s, step.p95_s, step.p99_s))
         yield f"{step.users:>9}{step.throughput:>12,.1f}{times}{step.failed:>10,}"
-    yield "knee        " + knee_text(steps, fitted)
+    yield _cut("knee        " + knee_text(steps, fitted))
 
 
 def knee_text(steps: Sequence[StepResult], fitted: Fit | None) -> str:
@@ -157,7 +157,9 @@ def knee_text(steps: Sequence[StepResult], fitted: Fit | None) -> str:
     if fitted.knee_users is None:
         return f"none within the tested range ({law})"
     peak = fitted.throughput(fitted.knee_users)
-    return f"at {fitted.knee_users:.0f} users, {peak:,.0f}/s ({law})"
+    sure = fitted.intervals.get("knee_users")
+    between = f" [{sure[0]:.0f}–{sure[1]:.0f}]" if sure else ""
+    return f"at {fitted.knee_users:.0f}{between} users, {peak:,.0f}/s ({law})"
 
 
 def _judged(outcome: Outcome) -> Iterator[str]:

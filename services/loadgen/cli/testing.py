@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from atalaia import log
 from atalaia.clock import SystemClock
@@ -20,11 +20,8 @@ from services.loadgen.cli.options import Options
 from services.loadgen.cli.summary import summary
 from services.loadgen.domain.comparison import overall
 from services.loadgen.domain.conclusion import exit_code
-from services.loadgen.domain.plan import Closed, Plan
+from services.loadgen.domain.plan import Plan
 from services.loadgen.domain.result import Outcome
-from services.loadgen.domain.steps import Steps
-from services.loadgen.domain.totals import Row
-from services.loadgen.domain.window import Window
 from services.loadgen.handlers.running import Running
 from services.loadgen.ports import Listener
 
@@ -40,12 +37,9 @@ async def test(options: Options) -> int:
     earlier = read(options.baseline)
     stopping = asyncio.Event()
     signals = Signals(stopping)
-    load = options.plan.load
-    steps = StepListener(load) if options.stress and isinstance(load, Closed) else None
     seen = view(options.plain, options.quiet)
-    outcome = await once(options, options.plan, stopping, [one for one in (seen, steps) if one is not None])
-    results = steps.steps.results() if steps else []
-    sys.stdout.write(summary(outcome, results, steps.steps.fit() if steps else None))
+    outcome = await once(options, options.plan, stopping, [] if seen is None else [seen])
+    sys.stdout.write(summary(outcome))
     regressed = False
     if earlier and not outcome.interrupted:
         new = {**outcome.to_json(), "windows": [row.to_json() for row in outcome.totals.rows]}
@@ -54,7 +48,7 @@ async def test(options: Options) -> int:
         regressed = overall(found) == "regression"
     sys.stdout.flush()
     for kind, path in options.outputs:
-        write(path, written(kind, outcome, results))
+        write(path, written(kind, outcome))
     return exit_code(outcome, regressed=regressed, signalled=signals.number)
 
 
@@ -131,19 +125,3 @@ class Signals:
     def _on(self, number: int) -> None:
         self.number = self.number or number
         self._stopping.set()
-
-
-class StepListener:
-    """Gives a stress test's windows to its steps."""
-
-    def __init__(self, load: Closed) -> None:
-        self.steps = Steps(load.steps)
-
-    def started(self, identity: dict[str, Any]) -> None:
-        return None
-
-    def window(self, window: Window, row: Row) -> None:
-        self.steps.add(window)
-
-    def finished(self, result: dict[str, Any]) -> None:
-        return None

@@ -10,6 +10,7 @@ from services.loadgen.domain.plan import Closed, Plan
 from services.loadgen.domain.result import Outcome, p99_s, seconds_of
 from services.loadgen.domain.slo import Judged, Sliding, Slo, Stretch
 from services.loadgen.domain.slo import judge as judge_slo
+from services.loadgen.domain.steps import Steps
 from services.loadgen.domain.times import times_of
 from services.loadgen.domain.totals import Totals
 from services.loadgen.domain.verdict import Health, judge
@@ -28,6 +29,7 @@ def conclude(
     lost: Sequence[str],
     interrupted: bool,
     aborted: str,
+    steps: Steps | None = None,
 ) -> Outcome:
     """Judge the measurement, and the target by its SLOs; settle the warm-up before, where that is wanted."""
     finds_warmup = totals.finds_warmup
@@ -67,6 +69,8 @@ def conclude(
         aborted,
         little,
         steady_after,
+        steps.results() if steps else (),
+        steps.fit() if steps else None,
     )
 
 

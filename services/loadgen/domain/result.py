@@ -13,8 +13,10 @@ from services.loadgen.domain.little import LittlesLaw
 from services.loadgen.domain.plan import Closed, Open, Plan
 from services.loadgen.domain.slo import Judged
 from services.loadgen.domain.steadiness import Steadiness
+from services.loadgen.domain.steps import StepResult
 from services.loadgen.domain.times import Times, times_of
 from services.loadgen.domain.totals import Totals
+from services.loadgen.domain.usl import Fit
 from services.loadgen.domain.verdict import Verdict
 
 NS = 1e9
@@ -37,6 +39,8 @@ class Outcome:
     aborted: str
     little: LittlesLaw
     steadiness: Steadiness
+    steps: Sequence[StepResult] = ()
+    usl: Fit | None = None
     response: Times = field(init=False)
     service: Times = field(init=False)
     latency: Times = field(init=False)
@@ -151,7 +155,13 @@ class Outcome:
             "steadiness": self.steadiness.to_json(),
             "verdict": self.verdict.to_json(),
             "slo": [judged.to_json() for judged in self.slos],
+            **self._stress(),
         }
+
+    def _stress(self) -> dict[str, Any]:
+        if not self.steps:
+            return {}
+        return {"steps": [step.to_json() for step in self.steps], "usl": self.usl and self.usl.to_json()}
 
     def _floor(self) -> dict[str, float | bool] | None:
         found = self.calibration

@@ -8,7 +8,7 @@ from typing import Any
 
 from services.loadgen.domain.histogram import Histogram
 from services.loadgen.domain.plan import Step
-from services.loadgen.domain.usl import Fit, fit
+from services.loadgen.domain.usl import Fit, fit_with_doubt
 from services.loadgen.domain.window import Window
 
 NS = 1e9
@@ -47,6 +47,7 @@ class Steps:
         self._steps = steps
         self._histograms = [Histogram() for _ in steps]
         self._ok = [0] * len(steps)
+        self._rates: list[list[float]] = [[] for _ in steps]
         self._failed = [0] * len(steps)
         self._seconds = [0.0] * len(steps)
 
@@ -58,6 +59,7 @@ class Steps:
             begin_s += length_s
             if settled_s - 1e-6 <= window.from_s and window.to_s <= begin_s + 1e-6:
                 self._ok[place] += window.counts["ok"]
+                self._rates[place].append(window.counts["ok"] / (window.to_s - window.from_s))
                 failures = ("http_errors", "connection_errors", "timeouts")
                 self._failed[place] += sum(window.counts[end] for end in failures)
                 self._seconds[place] += window.to_s - window.from_s
@@ -79,8 +81,8 @@ class Steps:
         ]
 
     def fit(self) -> Fit | None:
-        results = self.results()
-        return fit([result.users for result in results], [result.throughput for result in results])
+        told = [(step.users, rates) for step, rates in zip(self._steps, self._rates, strict=True) if rates]
+        return fit_with_doubt([users for users, _ in told], [rates for _, rates in told])
 
 
 def _s(ns: float | None) -> float | None:

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 LEAST_LEVELS = 6
+RESAMPLES = 200
+TAIL = 0.025
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """X(N) = γN / (1 + α(N−1) + βN(N−1)). `knee_users`: where X peaks; None beyond what was tested."""
+    """X(N) = γN / (1 + α(N−1) + βN(N−1)). `knee_users`: where X peaks; None beyond what was tested.
+
+    `intervals` hold a parameter with 95 %, as far as the seconds of each level tell.
+    """
 
     gamma: float
     alpha: float
     beta: float
     knee_users: float | None
     residual: float
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
     def throughput(self, users: float) -> float:
         slowdown = 1 + self.alpha * (users - 1) + self.beta * users * (users - 1)
@@ -48,3 +58,28 @@ def fit(users: Sequence[float], throughput: Sequence[float]) -> Fit | None:
     residual = math.sqrt(sum(error * error for error in errors) / len(errors))
     within = 1 <= knee <= max(n)
     return Fit(made.gamma, made.alpha, made.beta, float(knee) if within else None, residual)
+
+
+def fit_with_doubt(
+    users: Sequence[float], seconds: Sequence[Sequence[float]], *, seed: int = 1
+) -> Fit | None:
+    """Fit the means of each level's seconds; how far to trust it, other draws of those seconds tell.
+
+    There are no intervals where a level has one second, and none of a knee that some draws do not have.
+    """
+    found = fit(users, [sum(level) / len(level) for level in seconds])
+    if found is None or min(map(len, seconds)) < 2:
+        return found
+    dice = np.random.default_rng(seed)
+    fits: list[Fit] = []
+    for _ in range(RESAMPLES):
+        drawn = fit(users, [float(dice.choice(level, len(level)).mean()) for level in seconds])
+        fits += [drawn] if drawn is not None else []
+    intervals = {}
+    for name in ("gamma", "alpha", "beta", "knee_users"):
+        values = [value for one in fits if (value := getattr(one, name)) is not None]
+        if (found.knee_users is None and name == "knee_users") or len(values) < RESAMPLES:
+            continue
+        low, high = np.quantile(values, [TAIL, 1 - TAIL])
+        intervals[name] = (float(low), float(high))
+    return replace(found, intervals=intervals)

@@ -13,9 +13,10 @@ from atalaia.events.instants import iso
 from services.loadgen.domain.calibration import weakest
 from services.loadgen.domain.conclusion import conclude, judge_all
 from services.loadgen.domain.ending import Ending, altogether
-from services.loadgen.domain.plan import Plan
+from services.loadgen.domain.plan import Closed, Plan
 from services.loadgen.domain.result import Outcome, described
 from services.loadgen.domain.slo import Sliding, Slo
+from services.loadgen.domain.steps import Steps
 from services.loadgen.domain.totals import Totals
 from services.loadgen.domain.window import Window, together
 from services.loadgen.ports import Listener, Share
@@ -50,6 +51,8 @@ class Running:
         self._abort_on_fail = abort_on_fail
         self._begin_in_ns = begin_in_ns
         self._totals = Totals(warmup_s)
+        load = plan.load
+        self._steps = Steps(load.steps) if isinstance(load, Closed) and len(load.steps) > 1 else None
         self._windows: dict[int, list[Window]] = {}
         self._next_index: dict[str, int] = {share.name: 0 for share in shares}
         self._endings: dict[str, Ending] = {}
@@ -90,6 +93,7 @@ class Running:
             lost=self._lost,
             interrupted=self.stopping.is_set() and not self._aborted,
             aborted=self._aborted,
+            steps=self._steps,
         )
         result = outcome.to_json()
         for listener in self._listeners:
@@ -144,6 +148,8 @@ class Running:
                 return
             window = together(self._windows.pop(index))
             row = self._totals.add(window)
+            if self._steps is not None:
+                self._steps.add(window)
             for sliding in self._sliding:
                 if not row.warmup:
                     sliding.add(window)

@@ -76,6 +76,7 @@ def test_the_plans_commands(runs: dict[str, Told], command: str) -> None:
     assert 0 < run.result["generator"]["connections"] <= 100
     assert found["verdict"] == run.result["verdict"]
     assert found["result"]["response"] == run.result["response"]
+    assert len(found["result"].get("steps", [])) == (8 if command == "stress" else 0)
     assert sum(window["sent"] for window in found["windows"]) == run.result["sent"]
     assert {series["metric"] for series in found["server"]} >= {"system.cpu.utilization"}
 

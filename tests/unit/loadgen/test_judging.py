@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections import Counter
 
 import pytest
@@ -9,7 +10,7 @@ from atalaia.errors import Invalid
 from services.loadgen.domain.histogram import Histogram
 from services.loadgen.domain.slo import Sliding, Stretch, judge, parse
 from services.loadgen.domain.times import needed, times_of
-from services.loadgen.domain.usl import fit
+from services.loadgen.domain.usl import fit, fit_with_doubt
 from services.loadgen.domain.verdict import Health
 from services.loadgen.domain.verdict import judge as verdict
 from services.loadgen.domain.window import Window
@@ -148,6 +149,23 @@ def test_the_scalability_law_is_found_again() -> None:
     assert found is not None
     assert (found.alpha, found.beta, found.gamma) == pytest.approx((0.03, 0.0004, 1000), rel=1e-6)
     assert found.knee_users == pytest.approx((0.97 / 0.0004) ** 0.5, rel=1e-6)
+
+
+def test_the_laws_parameters_have_intervals_where_each_level_has_seconds() -> None:
+    dice = random.Random(1)
+    levels = [1, 2, 4, 8, 16, 32, 64, 100]
+
+    def law(n: float) -> float:
+        return 1000 * n / (1 + 0.03 * (n - 1) + 0.0004 * n * (n - 1))
+
+    found = fit_with_doubt(levels, [[law(n) * dice.gauss(1, 0.02) for _ in range(8)] for n in levels])
+    assert found is not None
+    for name, value in (("alpha", 0.03), ("beta", 0.0004), ("knee_users", (0.97 / 0.0004) ** 0.5)):
+        low, high = found.intervals[name]
+        assert low * 0.9 < value < high * 1.1
+    alone = fit_with_doubt(levels, [[law(n)] for n in levels])
+    assert alone is not None
+    assert alone.intervals == {}
 
 
 def test_no_knee_is_named_that_was_not_reached_and_no_law_for_five_levels() -> None:

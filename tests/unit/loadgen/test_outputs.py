@@ -62,32 +62,32 @@ def outcome(
 
 
 def test_junit_has_a_case_for_the_measurement_and_for_each_slo() -> None:
-    suite = xml.fromstring(written("junit", outcome(slos=("p99<1ms", "p99.9<1s", "p95<9s")), []))
+    suite = xml.fromstring(written("junit", outcome(slos=("p99<1ms", "p99.9<1s", "p95<9s"))))
     cases = {case.get("name"): [child.tag for child in case] for case in suite.findall("testcase")}
     assert cases == {"measurement": [], "p99<1ms": ["failure"], "p99.9<1s": ["skipped"], "p95<9s": []}
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("4", "1", "1")
 
 
 def test_an_invalid_measurement_is_an_error_in_junit() -> None:
-    suite = xml.fromstring(written("junit", outcome(lag_ms=900), []))
+    suite = xml.fromstring(written("junit", outcome(lag_ms=900)))
     assert suite.get("errors") == "1"
     assert suite.find("testcase/error") is not None
 
 
 def test_k6_has_the_numbers_that_gitlab_shows() -> None:
-    metrics = json.loads(written("k6", outcome(), []))["metrics"]
+    metrics = json.loads(written("k6", outcome()))["metrics"]
     assert metrics["http_reqs"] == {"count": 500, "rate": 250.0}
     assert metrics["http_req_waiting"]["p(90)"] == pytest.approx(225, rel=0.001)
     assert metrics["http_req_waiting"]["p(95)"] == pytest.approx(238, rel=0.001)
 
 
 def test_csv_has_a_line_a_second() -> None:
-    rows = list(csv.DictReader(io.StringIO(written("csv", outcome(), []))))
+    rows = list(csv.DictReader(io.StringIO(written("csv", outcome()))))
     assert [(row["index"], row["sent"]) for row in rows] == [("0", "250"), ("1", "250")]
 
 
 def test_hgrm_rises_to_the_maximum_and_counts_everything() -> None:
-    lines = written("hgrm", outcome(), []).splitlines()
+    lines = written("hgrm", outcome()).splitlines()
     body = [line.split() for line in lines[2:] if not line.startswith("#")]
     values, ranks = [float(line[0]) for line in body], [int(line[2]) for line in body]
     assert values == sorted(values)
@@ -108,9 +108,15 @@ class _Seen(HTMLParser):
 
 def test_the_report_is_one_file_without_scripts_whatever_the_target_is_called() -> None:
     seen = _Seen()
-    seen.feed(written("html", outcome(), []))
+    seen.feed(written("html", outcome()))
     assert seen.tags["svg"] >= 4
     assert (seen.tags["script"], seen.links) == (0, [])
+
+
+def test_the_report_tells_of_the_measurement_itself() -> None:
+    page = written("html", outcome(number=4000))
+    for said in ("95 % sure of the response time: p50 ", "a server that does nothing", "Little"):
+        assert said in page
 
 
 def test_the_summary_fits_a_terminal() -> None:
@@ -123,7 +129,7 @@ def test_the_summary_names_doubt_floor_and_littles_law() -> None:
     text = summary(outcome(number=4000))
     assert "95 % sure   p50 " in text
     assert "floor       p50 100 µs, p99 200 µs" in text
-    body = json.loads(written("json", outcome(number=4000), []))
+    body = json.loads(written("json", outcome(number=4000)))
     low, high = body["response"]["intervals_s"]["p50"]
     assert low <= body["response"]["p50_s"] <= high
     assert body["generator"]["floor"]["p99_s"] == 0.0002

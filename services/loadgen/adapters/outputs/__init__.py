@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from atalaia import __version__
@@ -12,20 +11,17 @@ from services.loadgen.adapters.outputs.html import page
 from services.loadgen.adapters.outputs.tables import csv, hgrm
 from services.loadgen.adapters.outputs.verdicts import junit, k6
 from services.loadgen.domain.result import Outcome
-from services.loadgen.domain.steps import StepResult
 
 KINDS = ("json", "junit", "csv", "hgrm", "k6", "html")
 
 
-def written(kind: str, outcome: Outcome, steps: Sequence[StepResult]) -> str:
+def written(kind: str, outcome: Outcome) -> str:
     """Return the text of one kind of output."""
     match kind:
         case "json":
             body = {"version": __version__, **outcome.to_json()}
             body["windows"] = [row.to_json() for row in outcome.totals.rows]
             body["histogram"] = outcome.totals.histograms["response"].delta().to_json()
-            if steps:
-                body["steps"] = [step.to_json() for step in steps]
             return json.dumps(body, indent=1) + "\n"
         case "junit":
             return junit(outcome)
@@ -36,7 +32,7 @@ def written(kind: str, outcome: Outcome, steps: Sequence[StepResult]) -> str:
         case "k6":
             return json.dumps(k6(outcome), indent=1) + "\n"
         case _:
-            return page(outcome, steps)
+            return page(outcome)
 
 
 def write(path: str, text: str) -> None:

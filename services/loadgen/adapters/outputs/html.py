@@ -8,7 +8,7 @@ from html import escape
 
 from services.loadgen.domain.histogram import Histogram
 from services.loadgen.domain.result import Outcome, described
-from services.loadgen.domain.spoken import time_text
+from services.loadgen.domain.spoken import range_text, time_text
 from services.loadgen.domain.steps import StepResult
 from services.loadgen.domain.times import Times
 from services.loadgen.domain.totals import Row
@@ -29,7 +29,7 @@ svg{width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:currentC
 """
 
 
-def page(outcome: Outcome, steps: Sequence[StepResult]) -> str:
+def page(outcome: Outcome) -> str:
     """Return the report."""
     plan, verdict = outcome.plan, outcome.verdict
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in verdict.reasons)
@@ -44,10 +44,12 @@ def page(outcome: Outcome, steps: Sequence[StepResult]) -> str:
         _counts(outcome),
         "<h2>Times</h2>",
         _times(outcome),
+        "<h2>The measurement itself</h2>",
+        _measurement(outcome),
         *_charts(outcome.totals.rows),
         "<h2>Response time by percentile</h2>",
         _distribution(outcome.totals.histograms["response"]),
-        _steps(steps),
+        _steps(outcome.steps),
     ]
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
@@ -97,9 +99,37 @@ def _times(outcome: Outcome) -> str:
     head = ("", "avg", "min", *outcome.response.percentiles, "max")
     kinds = (("response", outcome.response), ("service", outcome.service), ("latency", outcome.latency))
     note = ""
+    sure = ", ".join(f"{name} {range_text(*found)}" for name, found in outcome.response.intervals.items())
+    if sure:
+        note = f"<p>95 % sure of the response time: {escape(sure)}.</p>"
     if outcome.response.thin:
-        note = f"<p>Too few requests to support {', '.join(outcome.response.thin)} of the response time.</p>"
+        note += f"<p>Too few requests to support {', '.join(outcome.response.thin)} of the response time.</p>"
     return _table(head, [row(name, times) for name, times in kinds]) + note
+
+
+def _measurement(outcome: Outcome) -> str:
+    known, little, steady = outcome.calibration, outcome.little, outcome.steadiness
+    rows = [
+        ("sends left late, p99", time_text(outcome.lag_p99_s)),
+        ("the loop turned late, p99", time_text(outcome.loop_p99_s)),
+        ("longest pause of the garbage collector", time_text(_most(outcome, lambda row: row.gc_pause_s))),
+        ("share of its core, at most", f"{_most(outcome, lambda row: row.cpu_share):.0%}"),
+        ("ready but without a core, at most", f"{_most(outcome, lambda row: row.cpu_wait_share):.0%}"),
+        ("memory, at most", f"{_most(outcome, lambda row: row.rss_bytes) / 1e6:.0f} MB"),
+        ("connections, at most", f"{_most(outcome, lambda row: row.connections):.0f}"),
+    ]
+    if known is not None:
+        floor = f"p50 {time_text(known.floor_p50_s)}, p99 {time_text(known.floor_p99_s)}"
+        rows += [("ceiling of a core here", f"{known.ceiling:,.0f}/s"), ("a server that does nothing", floor)]
+    rows.append(("in flight on average", f"{little.in_flight:.3g}"))
+    rows.append(("rate × response (Little's law)", f"{little.rate_times_response:.3g}"))
+    words = {True: "steady", False: steady.reason, None: f"unknown: {steady.reason}"}
+    rows.append((f"after {outcome.totals.warmup_s:g} s of warm-up", words[steady.steady]))
+    return _table(("", ""), rows)
+
+
+def _most(outcome: Outcome, pick: Callable[[Row], float]) -> float:
+    return max(map(pick, outcome.totals.rows), default=0.0)
 
 
 def _steps(steps: Sequence[StepResult]) -> str:
