@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import platform
+import tempfile
 import time
 from pathlib import Path
 from typing import cast
@@ -41,7 +42,10 @@ async def calibrated(worker: ProcessShare, folder: Path) -> Calibration | None:
 
 def cache_folder() -> Path:
     """Return where this user's programs keep what can be found out again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "atalaia"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "atalaia"
+    except RuntimeError:  # a user without a home, as in some containers
+        return Path(tempfile.gettempdir()) / f"atalaia-{os.getuid()}"
 
 
 class _Null(asyncio.Protocol):

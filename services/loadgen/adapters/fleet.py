@@ -23,7 +23,6 @@ from services.loadgen.adapters.calibration import cache_folder, calibrated
 from services.loadgen.adapters.process import ProcessShare
 from services.loadgen.adapters.remote import NS, SILENT_S, STILL_EVERY_S, RemoteShare, share_subject, word_of
 from services.loadgen.domain.admission import Limits, admitted
-from services.loadgen.domain.calibration import Calibration
 from services.loadgen.domain.ending import Ending
 from services.loadgen.domain.plan import Plan, from_json
 from services.loadgen.domain.window import Window
@@ -52,7 +51,6 @@ class NatsFleet:
         self._worker: ProcessShare | None = None
         self._heard_s = 0.0
         self._forwarding: asyncio.Task[None] | None = None
-        self._calibration: Calibration | None = None
 
     def take(self) -> bool:
         free = not self._busy
@@ -90,10 +88,9 @@ class NatsFleet:
             await subscription.unsubscribe()
 
     async def _spawn(self, worker: ProcessShare) -> None:
-        """Start a worker, and find out once what it can do here."""
+        """Start a worker, and find out what it can do here."""
         await worker.spawn()
-        self._calibration = self._calibration or await calibrated(worker, cache_folder())
-        worker.calibration = self._calibration
+        worker.calibration = await calibrated(worker, cache_folder())
 
     async def _others(self, most: int) -> list[str]:
         names: list[str] = []
