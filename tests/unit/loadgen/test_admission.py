@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections import Counter
 
 import pytest
 
 from atalaia.errors import Forbidden, Invalid
 from atalaia.events.loadtests import LoadTestRequest
+from services.loadgen.adapters.prepared import Origin, Prepared, mix
 from services.loadgen.cli.arguments import parser
 from services.loadgen.cli.options import options
 from services.loadgen.domain.admission import Limits, admitted, plan_of
-from services.loadgen.domain.plan import Closed, Open, Stage, Step
+from services.loadgen.domain.plan import Closed, Open, Request, Stage, Step
 
 LIMITS = Limits(("ours.example",), most_rps=100, most_users=50, longest_s=60)
 
@@ -111,3 +114,13 @@ def test_urls_have_weights_headers_and_bodies() -> None:
         ("http://127.0.0.1/a", 3.0, "POST", (("A", "b"),)),
         ("http://127.0.0.1/b", 1.0, "POST", (("A", "b"),)),
     ]
+
+
+def test_each_url_is_asked_for_as_often_as_its_weight_says() -> None:
+    origin = Origin("127.0.0.1", 80, "127.0.0.1", None)
+    prepared = [
+        Prepared(origin, b"", name, False, Request(name, weight=weight))
+        for name, weight in (("a", 3), ("b", 1))
+    ]
+    asked = Counter(one.url for one in itertools.islice(mix(prepared, seed=1), 4000))
+    assert asked["a"] / 4000 == pytest.approx(0.75, abs=0.03)
