@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shlex
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +18,6 @@ from atalaia.events.headers import headers
 from atalaia.events.instants import iso
 from atalaia.events.loadtests import body_of
 from atalaia.events.subjects import loadtest_subject
-from atalaia.settings import data_dir_of
 from services.loadgen.domain.plan import Plan
 from services.loadgen.domain.totals import Row
 from services.loadgen.domain.window import Window
@@ -124,17 +121,3 @@ class Publisher:
         if not self._said:
             self._said = True
             self._say(what)
-
-
-def nats_url(given: str | None) -> str:
-    """Return where to publish: as told, NATS_URL, or the broker of the platform here; "" for nowhere."""
-    if given == "off":
-        return ""
-    if given or os.environ.get("NATS_URL"):
-        return given or os.environ["NATS_URL"]
-    try:
-        lines = (data_dir_of(os.environ) / "env").read_text().splitlines()
-    except OSError:
-        return ""
-    pairs = dict(line.split("=", 1) for line in lines if "=" in line)
-    return "".join(shlex.split(pairs.get("NATS_URL", "")))

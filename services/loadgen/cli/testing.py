@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from atalaia import log
 from atalaia.clock import SystemClock
 from services.loadgen.adapters.calibration import cache_folder, calibrated
+from services.loadgen.adapters.nearby import nats_url
 from services.loadgen.adapters.outputs import write, written
 from services.loadgen.adapters.process import ProcessShare
 from services.loadgen.cli.compare import compared, lines, read
@@ -90,14 +90,15 @@ async def worker_processes(number: int) -> AsyncIterator[list[ProcessShare]]:
 @asynccontextmanager
 async def published(given: str | None) -> AsyncIterator[Publisher | None]:
     """Lend a publisher that works in the background, or None where there is no broker to publish to."""
-    from services.loadgen.adapters.publisher import Publisher, nats_url
-
     url = nats_url(given)
     if not url:
         if given != "off":
             _say("no broker is known (NATS_URL, or a platform here): this run is not published")
         yield None
         return
+    from atalaia import log
+    from services.loadgen.adapters.publisher import Publisher  # the client takes long to import
+
     log.configure(service="loadgen", instance="", level="error", format="auto")  # it speaks through us
     publisher = Publisher(SystemClock(), _say)
     task = asyncio.create_task(publisher.connect_and_run(url))

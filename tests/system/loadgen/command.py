@@ -67,9 +67,11 @@ async def loadgen(
     prefix: Sequence[str] = (),
     **environment: str,
 ) -> Run:
-    """Run it to its end; with `signals`, send that once `after` is true."""
+    """Run it to its end; with `signals`, send that once `after` is true. Without a data folder: no broker."""
     out = folder / "run.json"
     out.unlink(missing_ok=True)
+    if "ATALAIA_DATA_DIR" not in environment and not any(one.startswith("--nats") for one in arguments):
+        arguments = (*arguments, "--nats=off")
     process = await start(*arguments, "--plain", f"--out=json={out}", prefix=prefix, **environment)
     if signals is not None:
         assert after is not None
