@@ -12,6 +12,7 @@ from typing import Any
 from atalaia.errors import Misconfigured, Transient
 from services.loadgen.domain.calibration import Calibration
 from services.loadgen.domain.ending import Ending
+from services.loadgen.domain.histogram import unpacked
 from services.loadgen.domain.plan import Plan, to_json
 from services.loadgen.domain.window import Window
 
@@ -69,7 +70,7 @@ class ProcessShare:
         word, said = await self._word(None)
         match word:
             case "window":
-                return word, Window.from_json(said)
+                return word, Window.from_json(said, unpacked)
             case "end":
                 return word, Ending.from_json(said)
             case _:

@@ -24,7 +24,7 @@ from services.loadgen.adapters.parent import Parent
 from services.loadgen.adapters.recorder import Recorder
 from services.loadgen.adapters.usage import Usage
 from services.loadgen.domain.ending import Ending
-from services.loadgen.domain.histogram import Histogram
+from services.loadgen.domain.histogram import Histogram, packed
 from services.loadgen.domain.plan import Plan, from_json
 
 PULSE_NS = 20_000_000
@@ -175,7 +175,7 @@ class Share:
         window.cpu_share, window.cpu_wait_share = used.cpu_share, used.cpu_wait_share
         window.rss_bytes, window.gc_pause_s = used.rss_bytes, used.gc_pause_s
         window.retransmits = used.retransmits
-        self._parent.say("window", window.to_json())
+        self._parent.say("window", window.to_json(packed))
         self._index += 1
         self._window_from_ns = to_ns
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -67,6 +68,21 @@ class Delta:
             int(body["min_ns"]),
             int(body["max_ns"]),
         )
+
+
+def packed(delta: Delta) -> list[Any]:
+    """Return a second's delta as `unpacked` reads it: a fifth of the time that JSON lists take.
+
+    Nothing is sent meanwhile, so this is for the way from a worker to its parent.
+    """
+    bytes_ = (delta.indices.astype("<i4").tobytes(), delta.counts.astype("<i4").tobytes())
+    return [*(b64encode(one).decode() for one in bytes_), delta.sum_ns, delta.min_ns, delta.max_ns]
+
+
+def unpacked(body: list[Any]) -> Delta:
+    """Return the delta that was packed."""
+    indices, counts = (np.frombuffer(b64decode(one), "<i4").astype(np.int64) for one in body[:2])
+    return Delta(indices, counts, *map(int, body[2:]))
 
 
 NOTHING = Delta(np.zeros(0, np.int64), np.zeros(0, np.int64))

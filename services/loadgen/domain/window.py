@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -61,7 +61,7 @@ class Window:
     def histogram(self, name: str) -> Delta:
         return self.histograms.get(name, NOTHING)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, delta_to: Callable[[Delta], Any] = Delta.to_json) -> dict[str, Any]:
         return {
             "index": self.index,
             "from_s": self.from_s,
@@ -71,12 +71,12 @@ class Window:
             "statuses": dict(self.statuses),
             "checks_passed": dict(self.passed),
             "checks_failed": dict(self.failed),
-            "histograms": {name: delta.to_json() for name, delta in self.histograms.items() if delta.count},
+            "histograms": {name: delta_to(delta) for name, delta in self.histograms.items() if delta.count},
             **{name: getattr(self, name) for name in GAUGES},
         }
 
     @classmethod
-    def from_json(cls, body: dict[str, Any]) -> Self:
+    def from_json(cls, body: dict[str, Any], delta_of: Callable[[Any], Delta] = Delta.from_json) -> Self:
         return cls(
             index=body["index"],
             from_s=body["from_s"],
@@ -86,7 +86,7 @@ class Window:
             statuses=Counter(body["statuses"]),
             passed=Counter(body["checks_passed"]),
             failed=Counter(body["checks_failed"]),
-            histograms={name: Delta.from_json(delta) for name, delta in body["histograms"].items()},
+            histograms={name: delta_of(delta) for name, delta in body["histograms"].items()},
             **{name: body[name] for name in GAUGES},
         )
 

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.loadgen.domain.histogram import HIGHEST_NS, Delta, Histogram, index_of, lowest_of, merged
+from services.loadgen.domain.histogram import (
+    HIGHEST_NS,
+    Delta,
+    Histogram,
+    index_of,
+    lowest_of,
+    merged,
+    packed,
+    unpacked,
+)
 
 nanoseconds = st.integers(0, HIGHEST_NS) | st.integers(1_000, 60_000_000_000)
 values = st.lists(nanoseconds, min_size=1, max_size=300)
@@ -51,6 +61,7 @@ def test_merged_histograms_are_those_of_all_values(some: list[int], others: list
 def test_a_delta_survives_json(found: list[int]) -> None:
     delta = of(found).delta()
     assert Delta.from_json(delta.to_json()).to_json() == delta.to_json()
+    assert unpacked(json.loads(json.dumps(packed(delta)))).to_json() == delta.to_json()
 
 
 @settings(deadline=None)
