@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.loadgen.command import balanced, before_all_others, loadgen, start
+from tests.system.loadgen.command import Run, balanced, before_all_others, loadgen, start
 from tests.system.loadgen.hostile import hostile_server
 
 SCENARIO = """
@@ -155,18 +155,54 @@ async def test_an_slo_decides_the_exit(folders: list[Path]) -> None:
     assert (missed.code, missed.result["slo"][0]["pass"]) == (3, False), missed
 
 
-async def test_it_ends_as_soon_as_an_slo_is_missed(tmp_path: Path) -> None:
+async def aborted(folder: Path) -> Run:
     async with hostile_server() as server:
-        run = await loadgen(
-            tmp_path,
-            f"--url={server.url('/missing')}",
-            "--rps=50",
-            "--duration=60",
-            "--slo=error_rate<1%",
-            "--abort-on-fail",
+        url = f"--url={server.url('/missing')}"
+        return await loadgen(
+            folder, url, "--rps=50", "--duration=60", "--slo=error_rate<1%", "--abort-on-fail"
         )
+
+
+async def with_a_mute_broker(folder: Path) -> Run:
+    with socket.create_server(("127.0.0.1", 0)) as mute:  # the kernel accepts, nobody reads
+        broker = f"--nats=nats://127.0.0.1:{mute.getsockname()[1]}"
+        async with hostile_server() as server:
+            return await loadgen(folder, f"--url={server.url('/ok')}", "--rps=100", "--duration=1", broker)
+
+
+async def without_a_broker(folder: Path) -> Run:
+    async with hostile_server() as server:
+        line = (f"--url={server.url('/ok')}", "--users=2", "--requests=2")
+        return await loadgen(folder, *line, "--nats=nats://127.0.0.1:1")
+
+
+@pytest.fixture(scope="module")
+def waits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """Runs that wait for seconds, and so are made together."""
+    kinds = (aborted, with_a_mute_broker, without_a_broker)
+
+    async def together() -> list[Run]:
+        return await asyncio.gather(*(run(tmp_path_factory.mktemp("waits")) for run in kinds))
+
+    return dict(zip((run.__name__ for run in kinds), asyncio.run(together()), strict=True))
+
+
+def test_it_ends_as_soon_as_an_slo_is_missed(waits: dict[str, Run]) -> None:
+    run = waits["aborted"]
     assert (run.code, balanced(run.result)) == (3, True), run
     assert "aborted" in run.stdout
+
+
+def test_a_broker_that_accepts_and_says_nothing_delays_no_request(waits: dict[str, Run]) -> None:
+    run = waits["with_a_mute_broker"]
+    assert (run.result["ok"], run.result["duration_s"]) == (100, pytest.approx(1.0, abs=0.5)), run
+    assert run.stderr.count("broker") == 1, run.stderr
+
+
+def test_no_broker_is_said_once_and_changes_nothing(waits: dict[str, Run]) -> None:
+    run = waits["without_a_broker"]
+    assert (run.code, run.result["ok"]) == (0, 4), run
+    assert run.stderr.count("broker") == 1, run.stderr
 
 
 async def test_help_teaches_and_needs_nothing(tmp_path: Path) -> None:
@@ -265,13 +301,3 @@ async def test_tls_is_checked_unless_told_otherwise(tmp_path: Path, certificate:
         trusted = await loadgen(tmp_path, *line, "--insecure")
     assert (trusted.code, trusted.result["ok"]) == (0, 12), trusted
     assert balanced(trusted.result)
-
-
-async def test_a_broker_that_accepts_and_says_nothing_delays_no_request(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute:  # the kernel accepts, nobody reads
-        port = mute.getsockname()[1]
-        async with hostile_server() as server:
-            url, broker = f"--url={server.url('/ok')}", f"--nats=nats://127.0.0.1:{port}"
-            run = await loadgen(tmp_path, url, "--rps=100", "--duration=1", broker)
-    assert (run.result["ok"], run.result["duration_s"]) == (100, pytest.approx(1.0, abs=0.5)), run
-    assert run.stderr.count("broker") == 1, run.stderr
