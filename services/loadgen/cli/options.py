@@ -163,8 +163,7 @@ def _think_s(given: argparse.Namespace) -> float:
 def _warmup_s(given: argparse.Namespace, load: Closed | Open) -> float | None:
     if given.warmup != "auto":
         return 0.0 if given.warmup in ("0", "none") else duration_s(given.warmup)
-    steady = len(load.steps) == 1 if isinstance(load, Closed) else load.is_steady
-    if not steady or given.find_capacity:
+    if not load.is_steady or given.find_capacity:
         raise Invalid("--warmup auto looks for where a steady load has settled; this one moves: --warmup 10s")
     if given.abort_on_fail:
         raise Invalid("--abort-on-fail has to know what is judged while it runs: --warmup 10s, not auto")

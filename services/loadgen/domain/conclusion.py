@@ -10,6 +10,7 @@ from services.loadgen.domain.plan import Closed, Plan
 from services.loadgen.domain.result import Outcome, p99_s, seconds_of
 from services.loadgen.domain.slo import Judged, Sliding, Slo, Stretch
 from services.loadgen.domain.slo import judge as judge_slo
+from services.loadgen.domain.steadiness import Steadiness
 from services.loadgen.domain.steps import Steps
 from services.loadgen.domain.times import times_of
 from services.loadgen.domain.totals import Totals
@@ -32,10 +33,10 @@ def conclude(
     steps: Steps | None = None,
 ) -> Outcome:
     """Judge the measurement, and the target by its SLOs; settle the warm-up before, where that is wanted."""
-    finds_warmup = totals.finds_warmup
     totals.settle()
     seconds = seconds_of(plan, ending, interrupted or bool(aborted))
-    little, steady_after = totals.little.check(ending.censored), totals.steadiness()
+    little = totals.little.check(ending.censored)
+    settled = totals.steadiness() if plan.load.is_steady else Steadiness(None, reason="the load moves")
     response = times_of(totals.histograms["response"])
     steady = [row for row in totals.rows if not row.warmup]
     health = Health(
@@ -54,7 +55,7 @@ def conclude(
         own_faults=own_faults(totals),
         lost=lost,
         littles_law=None if lost else little.holds,
-        unsteady=steady_after.reason if finds_warmup and steady_after.steady is False else "",
+        unsteady=settled.reason if totals.sought_warmup and settled.steady is False else "",
     )
     return Outcome(
         plan,
@@ -68,7 +69,7 @@ def conclude(
         interrupted,
         aborted,
         little,
-        steady_after,
+        settled,
         steps.results() if steps else (),
         steps.fit() if steps else None,
     )

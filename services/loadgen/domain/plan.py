@@ -38,6 +38,10 @@ class Closed:
     think_s: float = 0.0
 
     @property
+    def is_steady(self) -> bool:
+        return len(self.steps) == 1
+
+    @property
     def most_users(self) -> int:
         return max(step.users for step in self.steps)
 

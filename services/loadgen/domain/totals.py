@@ -96,10 +96,6 @@ class Totals:
         self._blocks_from = 0
 
     @property
-    def finds_warmup(self) -> bool:
-        return self._finds_warmup
-
-    @property
     def judged(self) -> Counter[str]:
         """Return the counts of what is judged: all but the warm-up."""
         return self._sums.counts

@@ -179,7 +179,7 @@ class Running:
             "duration_s": plan.duration_s(),
             "slo": [slo.expression for slo in self._slos],
             "instances": [share.name for share in self._shares],
-            "warmup_s": None if self._totals.finds_warmup else self._totals.warmup_s,
+            "warmup_s": None if self._totals.sought_warmup else self._totals.warmup_s,
             "version": __version__,
         }
         for listener in self._listeners:
