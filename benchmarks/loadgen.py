@@ -27,12 +27,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.figures import Figure, show
+from benchmarks.pacing import first_request_s, help_s, pacing
 
 ROOT = Path(__file__).parents[1]
 CONNECTIONS = 50
 CLIENT_CORE, SERVER_CORE = "0", "1"
-PACING_S = 10
-FIRST = ("chrt", "--rr", "1")
 NGINX = """
 daemon off; worker_processes 1; pid {folder}/pid; error_log stderr crit;
 events {{ worker_connections 1024; }}
@@ -205,68 +204,6 @@ def _children_cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def pacing(bench: Bench, ceiling: float, rounds: int) -> list[Figure]:
-    """The open model at half of what the closed one reached, as any process and before all others.
-
-    A generator that has to wait for its core is late, and says so; what it is worth by itself is seen
-    where nobody takes the core from it, which a real-time priority sees to, where the system grants one.
-    """
-    rate = round(ceiling / 2, -2)
-    ways: dict[str, tuple[str, ...]] = {"among others": ()}
-    if _granted(FIRST):
-        ways["before all others"] = FIRST
-    else:
-        print("left out, for the system does not grant it: pacing with a real-time priority")
-    delivered: dict[str, list[float]] = {name: [] for name in ways}
-    lags_ms: dict[str, list[float]] = {name: [] for name in ways}
-    resident: list[float] = []
-    line = (f"--rps={rate}", f"--duration={PACING_S}", f"--connections={CONNECTIONS}")
-    for number in range(rounds):
-        for name, prefix in ways.items():
-            bench.prefix = prefix
-            delivered[name].append(bench.loadgen(*line) / rate)
-            generator, verdict = bench.last["generator"], bench.last["verdict"]
-            assert isinstance(generator, dict)
-            assert isinstance(verdict, dict)
-            lags_ms[name].append(float(generator["lag_p99_s"]) * 1e3)
-            resident.append(float(generator["rss_bytes"]) / 1e6)
-            print(
-                f"pacing {number + 1}, {name}: {rate:,.0f}/s, delivered {delivered[name][-1]:.5f}, lag p99 "
-                f"{lags_ms[name][-1]:.2f} ms, without a core {generator['cpu_wait_share']:.0%}, "
-                f"{verdict['measurement']}"
-            )
-    bench.prefix = ()
-    figures = []
-    for name in ways:
-        off = [abs(1 - share) * 100 for share in delivered[name]]
-        for word, pick in (("best", min), ("median", statistics.median)):
-            figures += [
-                Figure(f"off the rate of {rate:,.0f}/s, {name}, {word}", pick(off), "%"),
-                Figure(f"schedule lag p99, {name}, {word}", pick(lags_ms[name]), "ms"),
-            ]
-    return [*figures, Figure("memory of the worker, most", max(resident), "MB")]
-
-
-def _granted(prefix: tuple[str, ...]) -> bool:
-    try:
-        return subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
-
-
-def help_s() -> float:
-    """Return how long --help takes, the fastest of five."""
-
-    def once() -> float:
-        began = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "services.loadgen", "--help"], stdout=subprocess.DEVNULL, cwd=ROOT
-        )
-        return time.perf_counter() - began
-
-    return min(once() for _ in range(5))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
@@ -280,7 +217,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, nginx(Path(name), given.port) as url:
         bench = Bench(Path(name), url, given.seconds)
         figures = compare(bench, given.rounds, given.locust)
-        figures += pacing(bench, figures[0].value, given.rounds)
+        figures += pacing(bench, CONNECTIONS, figures[0].value, given.rounds)
+    figures.append(Figure("first request of a first run", first_request_s(), "s"))
     figures.append(Figure("--help", help_s(), "s"))
     show(f"{CONNECTIONS} connections to one nginx, each on one core", figures)
 
