@@ -69,8 +69,8 @@ def tells_the_truth(run: Run, sent: int) -> bool:
 
 
 async def test_a_stall_is_seen_by_those_who_were_due_in_it(tmp_path: Path) -> None:
-    run = await frozen(tmp_path, duration_s=5, frozen_s=1.4)
-    assert tells_the_truth(run, 10_000), run
+    run = await frozen(tmp_path, duration_s=4, frozen_s=1.4)
+    assert tells_the_truth(run, 8_000), run
 
 
 @pytest.mark.long
