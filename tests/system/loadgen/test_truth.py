@@ -218,3 +218,29 @@ async def test_memory_does_not_grow(tmp_path: Path) -> None:
     resident = [window["rss_bytes"] for window in result["windows"]]
     assert max(resident) <= 120e6
     assert resident[-2] - resident[120] < 1e6
+
+
+@pytest.mark.long
+async def test_a_slow_start_is_found_and_left_out(tmp_path: Path) -> None:
+    asked = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                asked += 1
+                await asyncio.sleep(0.2 if asked <= 250 else 0.02)  # of 50 a second: five seconds
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"--url=http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    run = await loadgen(tmp_path, url, "--rps=50", "--duration=20", "--warmup=auto")
+    server.close()
+    assert run.result["sent"] == run.result["ok"] == 1000
+    assert 5 <= run.result["warmup_s"] <= 10, run
+    judged = [window for window in run.result["windows"] if not window["warmup"]]
+    assert run.result["response"]["count"] == sum(window["ok"] for window in judged)
+    assert run.result["response"]["p95_s"] < 0.15
+    assert "warm-up" in run.stdout
