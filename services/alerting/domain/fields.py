@@ -100,7 +100,7 @@ FIELDS = (
         "conditions",
         "every series",
         'which series: `label: value`, or `label: {"!=" or "=~" or "!~": value}`; '
-        "also `kind`, `group`, `source`. Patterns are anchored",
+        "also `kind`, `group`, `source`. Patterns are RE2's, anchored",
         _matchers(RESERVED_KEYS - set(SOURCE_KEYS)),
     ),
     Field(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from typing import Literal
 
 from atalaia.events.alerts import Severity
+from atalaia.events.matching import Conditions, Test
 from atalaia.events.series import parse, spell
 
 BAND = Decimal("0.1")
@@ -20,29 +20,6 @@ FUNCTIONS = ("last", *OVER_VALUES, *OVER_COUNTERS, *QUANTILES, "share", "absent"
 SOURCE_KEYS = ("kind", "group", "source")
 _MOST_TELLING = {"source": 0, "group": 1, "kind": 3}
 Op = Literal[">", "<"]
-
-
-@dataclass(frozen=True, slots=True)
-class Matcher:
-    """One condition on a label, or on `kind`, `group` or `source`. An absent label is the empty text."""
-
-    key: str
-    op: Literal["=", "!=", "=~", "!~"]
-    value: str
-
-    def compiled(self) -> Callable[[str], bool]:
-        wanted = self.value
-        if self.op == "=":
-            return lambda text: text == wanted
-        if self.op == "!=":
-            return lambda text: text != wanted
-        pattern = re.compile(wanted)
-        if self.op == "=~":
-            return lambda text: pattern.fullmatch(text) is not None
-        return lambda text: pattern.fullmatch(text) is None
-
-
-Matchers = tuple[Matcher, ...]
 
 
 @dataclass(frozen=True)
@@ -57,12 +34,12 @@ class Rule:
     name: str
     metric: str
     thresholds: tuple[tuple[Severity, float], ...]
-    match: Matchers = ()
+    match: Conditions = ()
     by: Literal["source", "group"] = "source"
     by_labels: tuple[str, ...] = ()
     function: str = "last"
     window_s: float = 0.0
-    of: Matchers = ()
+    of: Conditions = ()
     op: Op = ">"
     clear: float | None = None
     for_s: float = 60.0
@@ -116,12 +93,12 @@ class Rule:
         return bounds
 
     @cached_property
-    def _conditions(self) -> tuple[tuple[str, Callable[[str], bool]], ...]:
-        return tuple((matcher.key, matcher.compiled()) for matcher in self.match)
+    def _conditions(self) -> tuple[tuple[str, Test], ...]:
+        return tuple((condition.key, condition.test()) for condition in self.match)
 
     @cached_property
-    def _counted(self) -> tuple[tuple[str, Callable[[str], bool]], ...]:
-        return tuple((matcher.key, matcher.compiled()) for matcher in self.of)
+    def _counted(self) -> tuple[tuple[str, Test], ...]:
+        return tuple((condition.key, condition.test()) for condition in self.of)
 
     def selects(self, about: Mapping[str, str]) -> bool:
         """Return whether the rule judges a series of its metric, given its labels and its source's keys."""
@@ -137,7 +114,7 @@ class Rule:
 
     @property
     def tells_sources_apart(self) -> bool:
-        return any(matcher.key in ("group", "source") for matcher in self.match)
+        return any(condition.key in ("group", "source") for condition in self.match)
 
     def counts(self, series: str) -> bool:
         """Return whether a selected series is among those that `of` names."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ import yaml
 
 from atalaia.errors import Invalid
 from atalaia.events.alerts import Severity
+from atalaia.events.matching import Condition, Conditions, condition
 from atalaia.events.series import RESERVED_KEYS, parse, spell
 from services.alerting.domain.fields import FIELDS, NUMBER
 from services.alerting.domain.located import (
@@ -33,8 +33,6 @@ from services.alerting.domain.rules import (
     OVER_COUNTERS,
     QUANTILES,
     SOURCE_KEYS,
-    Matcher,
-    Matchers,
     Op,
     Rule,
     Rules,
@@ -44,7 +42,6 @@ from services.alerting.domain.summary import Told, told
 WINDOW_MOST_S = 3600.0
 _NAMES = tuple(field.name for field in FIELDS)
 _SOME_TIME = datetime(2026, 1, 1, tzinfo=UTC)
-_MATCHES: dict[str, Literal["!=", "=~", "!~"]] = {"!=": "!=", "=~": "=~", "!~": "!~"}
 Fields = Mapping[str, tuple[Node, Node]]
 T = TypeVar("T")
 
@@ -187,30 +184,22 @@ def _metric(rule: Rule, node: Node) -> Rule:
     return replace(rule, metric=name)
 
 
-def _matchers(node: Node) -> Matchers:
+def _matchers(node: Node) -> Conditions:
     if is_null(node):
         return ()
     return tuple(_each(mapping(node), lambda key, _, value: _matcher(key, value)))
 
 
-def _matcher(key: str, node: Node) -> Matcher:
+def _matcher(key: str, node: Node) -> Condition:
     if key in RESERVED_KEYS - set(SOURCE_KEYS):
         raise Wrong(node, f"{key!r} is reserved; series do not have it")
     if isinstance(node, yaml.ScalarNode):
-        return Matcher(key, "=", _label(key, node))
-    conditions = mapping(node)
-    if len(conditions) != 1:
-        raise Wrong(node, f'{key}: one condition each, as in {{"=~": "5.."}}')
-    ((op, (_, value)),) = conditions.items()
-    if op not in _MATCHES:
-        raise Wrong(node, f"{key}: {op!r} is none of !=, =~, !~")
-    text = _label(key, value)
-    if op in ("=~", "!~"):
-        try:
-            re.compile(text)
-        except re.error as error:
-            raise Wrong(value, f"{key}: {text!r} is no regular expression: {error}") from error
-    return Matcher(key, _MATCHES[op], text)
+        return condition(key, _label(key, node))
+    said = {op: _label(key, value) for op, (_, value) in mapping(node).items()}
+    try:
+        return condition(key, said)
+    except Invalid as error:
+        raise Wrong(node, f"{key}: {error}") from error
 
 
 def _of(rule: Rule, node: Node) -> Rule:

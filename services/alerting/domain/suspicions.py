@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from atalaia.events.matching import Condition
 from atalaia.events.series import RESERVED_KEYS
 from services.alerting.domain.rules import (
     OVER_COUNTERS,
     QUANTILES,
     SOURCE_KEYS,
-    Matcher,
     Rule,
 )
 
@@ -81,7 +81,7 @@ def _functions(rule: Rule) -> Iterator[tuple[str, str]]:
         yield "for", "comes on top of the thresholds of `absent`, which are durations already"
 
 
-def _condition(matcher: Matcher) -> Iterator[str]:
+def _condition(matcher: Condition) -> Iterator[str]:
     if matcher.op == "=" and _LOOKS_LIKE_A_PATTERN.fullmatch(matcher.value):
         yield (
             f"{matcher.key}: equals exactly {matcher.value!r}; a pattern is written "

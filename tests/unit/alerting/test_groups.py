@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from atalaia.events.matching import Condition
 from atalaia.events.metrics import HistogramDelta, MetricsBatch
-from services.alerting.domain.rules import Matcher, Rule
+from services.alerting.domain.rules import Rule
 from tests.unit.alerting.builders import C, Court, W, batch, delta
 
 DURATION = "http.server.request.duration"
@@ -16,7 +17,7 @@ ERRORS = Rule(
     function="share",
     window_s=60.0,
     for_s=60.0,
-    of=(Matcher("http.response.status_code", "=~", "5.."),),
+    of=(Condition("http.response.status_code", "=~", "5.."),),
 )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atalaia.events.matching import Condition
 from atalaia.events.metrics import MetricsBatch
 from services.alerting.domain.alert import Change
 from services.alerting.domain.rehearsal import BEGINS_AT, rehearse
 from services.alerting.domain.retrial import Retrial
 from services.alerting.domain.rule_tests import RuleTest, Sender
-from services.alerting.domain.rules import Matcher, Rule, Rules
+from services.alerting.domain.rules import Rule, Rules
 from tests.unit.alerting.builders import CPU, HIGH_CPU, PARTITION, T0, Court, E, W, batch, delta
 
 JOBS, TOOK = "jobs.failed", "http.server.request.duration"
@@ -26,7 +27,7 @@ RULES = (
         ((W, 0.1),),
         by="group",
         function="share",
-        of=(Matcher("http.response.status_code", "=", "500"),),
+        of=(Condition("http.response.status_code", "=", "500"),),
         window_s=60.0,
         for_s=20.0,
     ),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from atalaia.events.matching import Condition
 from services.alerting.domain.judge import Judge
-from services.alerting.domain.rules import Matcher, Rule, Rules
+from services.alerting.domain.rules import Rule, Rules
 from tests.unit.alerting.builders import CPU, PARTITION, Court, W, batch, cpu, delta
 
 WHOSE = {"kind": "host", "group": "web-1", "source": "web-1"}
 
 
 def for_source(name: str, **fields: object) -> Rule:
-    return Rule(f"only-{name}", CPU, ((W, 0.8),), match=(Matcher("source", "=", name),), for_s=0.0)
+    return Rule(f"only-{name}", CPU, ((W, 0.8),), match=(Condition("source", "=", name),), for_s=0.0)
 
 
 def test_rules_of_other_sources_are_not_even_looked_at() -> None:
@@ -35,7 +36,7 @@ def test_rules_of_other_sources_are_not_even_looked_at() -> None:
     ],
 )
 def test_the_index_finds_what_the_matchers_select(key: str, op: object, value: str, selected: bool) -> None:
-    rule = Rule("r", CPU, ((W, 0.8),), match=(Matcher(key, op, value),))  # type: ignore[arg-type]
+    rule = Rule("r", CPU, ((W, 0.8),), match=(Condition(key, op, value),))  # type: ignore[arg-type]
     assert list(Rules([rule]).selecting(CPU, WHOSE)) == ([rule] if selected else [])
 
 

@@ -54,6 +54,26 @@ def test_what_is_none(given: Spelt) -> None:
     assert caught.value.field == "a"
 
 
+@pytest.mark.parametrize("op", ["=~", "!~"])
+@pytest.mark.parametrize("pattern", ["(a+)+b", "(a|a)*b", "(.*a){25}b", "([a-z]+)*[A-Z]"])
+def test_no_pattern_takes_long(pattern: str, op: str) -> None:
+    given = conditions({"source": {op: pattern}})
+    # by steps back and forth, as others match, it would take longer than the universe has
+    assert hold(given, {"source": "a" * 10_000}) is (op == "!~")
+
+
+@pytest.mark.parametrize("pattern", ["(?!a)b", r"(a)\1", "(a{1000}){1000}"])
+def test_what_cannot_be_matched_in_a_bounded_time_is_refused(pattern: str) -> None:
+    with pytest.raises(Invalid, match="no regular expression of RE2's"):
+        conditions({"source": {"=~": pattern}})
+
+
+def test_half_a_character_is_matched_by_nothing_and_breaks_nothing() -> None:
+    assert not hold(conditions({"source": {"=~": "\ud800"}}), WEB)
+    assert hold(conditions({"source": {"=~": ".*"}}), {"source": "web-1"})
+    assert not hold(conditions({"source": {"=~": "web"}}), {"source": "\udfff"})
+
+
 def test_they_are_spelt_as_they_were() -> None:
     given: Spelt = {"a": "b", "c": {"!~": "d"}}
     assert spelt(conditions(given)) == given
