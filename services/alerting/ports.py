@@ -65,7 +65,10 @@ class Store(Protocol):
         """
 
     async def load(self, partitions: Sequence[int]) -> list[Alert]:
-        """Return the alerts that are pending or firing, and those resolved by hand while bad."""
+        """Return the alerts that are pending or firing, and the resolved ones that still matter.
+
+        These are the ones resolved by hand while bad, and those that bear the mark of flapping.
+        """
 
     async def lately_fired(self, partitions: Sequence[int]) -> list[tuple[Key, datetime]]:
         """Return which series fired within about the last hour, and when; in order of time."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -72,9 +73,22 @@ class Second:
         return self._process.pid
 
 
-async def swing(platform: Platform, name: str, *, sources: int, times: int, pause_s: float) -> int:
-    """Have sources `<name>-…` fire and resolve `times` times each; return how many transitions that is."""
+FLAPS_FROM = 3
+MINUTES_TO_BE_STABLE = 11
+
+
+async def swing(
+    platform: Platform, name: str, *, sources: int, times: int, pause_s: float, step_s: float = 1.0
+) -> int:
+    """Have sources `<name>-…` fire and resolve `times` times each; return how many transitions that is.
+
+    Values are `step_s` apart by event time. From the third time on a series flaps: then eleven good
+    minutes follow.
+    """
     senders = [Source(f"{name}-{n}", series="swing.value", kind="swing") for n in range(sources)]
+    flaps = times >= FLAPS_FROM
+    for sender in senders:
+        sender.at = datetime.now(UTC) - timedelta(seconds=60 * MINUTES_TO_BE_STABLE + 2 * times * step_s)
     async with platform.nats() as client:
         jetstream = client.jetstream(timeout=5)
 
@@ -82,14 +96,15 @@ async def swing(platform: Platform, name: str, *, sources: int, times: int, paus
             await asyncio.sleep(pause_s * number / sources)
             for _ in range(times):
                 for value in (0.9, 0.1):
-                    body = source.body(value, after_s=1.0)
-                    await _until_taken(jetstream, source.subject, body)
+                    await _until_taken(jetstream, source.subject, source.body(value, after_s=step_s))
                     await asyncio.sleep(pause_s)
+            for _ in range(MINUTES_TO_BE_STABLE if flaps else 0):
+                await _until_taken(jetstream, source.subject, source.body(0.1, after_s=60.0))
 
         async with asyncio.TaskGroup() as group:
             for number, source in enumerate(senders):
                 group.create_task(one(source, number))
-    return sources * times * 2
+    return sources * (times * 2 + flaps)
 
 
 async def _until_taken(jetstream: JetStreamContext, subject: str, body: bytes) -> None:
@@ -115,6 +130,7 @@ class Books:
     repeats: int = 0
     messages: int = 0
     folded: int = 0
+    flapping: dict[str, int] = field(default_factory=dict)
 
     @property
     def lost(self) -> list[tuple[str, str]]:
@@ -128,20 +144,24 @@ class Books:
 
     @property
     def disordered(self) -> list[str]:
-        whole = (["fired"], ["fired", "resolved"])
-        return [alert for alert, names in self.told.items() if names not in whole]
+        life = ["fired", "resolved", "stabilized"]
+        return [alert for alert, names in self.told.items() if names not in (life[:1], life[:2], life)]
 
     def line(self) -> str:
         return (
             f"transitions {self.stored.total()}, lost {len(self.lost)}, doubled {len(self.doubled)}, "
             f"out of order {len(self.disordered)}; calls {self.calls}, refused {self.refused}, "
             f"outcome unknown {self.unknown}, repeats under the same key {self.repeats}, "
-            f"messages acted on {self.messages}, fired and resolved in one {self.folded}"
+            f"messages acted on {self.messages}, fired and resolved in one {self.folded}, "
+            f"about flapping at most {max(self.flapping.values(), default=0)} of a source"
         )
 
 
 async def books_of(platform: Platform, receiver: Receiver, name: str) -> Books:
-    """Compare what Postgres has of `<name>-…` with what the receiver acted on, repeats of a key removed."""
+    """Compare what Postgres has of `<name>-…` with what the receiver acted on, repeats of a key removed.
+
+    `flapping` are the messages that say of a source that it flaps, or is stable again.
+    """
     books = Books()
     connection = await asyncpg.connect(platform.urls()["DATABASE_URL"])
     try:
@@ -165,11 +185,16 @@ async def books_of(platform: Platform, receiver: Receiver, name: str) -> Books:
             books.repeats += 1
             continue
         keys.add(call.key)
+        flaps: set[str] = set()
         for alert in call.body["alerts"]:
             if not alert["labels"]["source"].startswith(f"{name}-"):
                 continue
             books.told.setdefault(alert["alertId"], []).extend(alert["transitions"])
-            books.folded += alert["transitions"] == ["fired", "resolved"]
+            books.folded += alert["transitions"][:2] == ["fired", "resolved"]
+            if alert["transitions"] and (alert["flapping"] or "stabilized" in alert["transitions"]):
+                flaps.add(alert["labels"]["source"])
+        for source in flaps:
+            books.flapping[source] = books.flapping.get(source, 0) + 1
     books.messages = len(keys)
     return books
 

@@ -44,6 +44,7 @@ ALERT = Alert(
 
 class World:
     def __init__(self, pool: Pool) -> None:
+        self.pool = pool
         self.store = PostgresStore(pool, "one", ROUTES)
         self.deliveries = PostgresDeliveries(pool, "one")
         self.other = PostgresDeliveries(pool, "two")

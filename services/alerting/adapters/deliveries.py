@@ -13,8 +13,9 @@ from typing import Any
 import asyncpg
 
 from atalaia.database import Pool
-from atalaia.events.alerts import AlertTransition
+from atalaia.events.alerts import AlertTransition, Severity
 from services.alerting.domain.delivery import Desk, Settlement
+from services.alerting.domain.flaps import Flap, series_of
 from services.alerting.domain.messages import Message, Notice, Told
 from services.alerting.domain.outcomes import Verdict
 from services.alerting.ports import HeldChannel, LeaseLost
@@ -59,6 +60,9 @@ WHERE r.channel = $1 AND r.told IS NOT NULL"""
 _OPEN = """
 SELECT body, tries, retry_at, sealed FROM deliveries
 WHERE channel = $1 AND body IS NOT NULL ORDER BY begun_at"""
+_FLAPS = """
+SELECT rule, kind, source, series, told_at, severity, digests FROM flaps
+WHERE channel = $1 AND told_at IS NOT NULL"""
 _BEGIN = """
 WITH held AS (SELECT FROM channels WHERE name = $1 AND fence = $2 FOR SHARE),
 begun AS (
@@ -102,10 +106,28 @@ sent AS (
     DO UPDATE SET sent_at = excluded.sent_at, reminders = excluded.reminders),
 ended AS (
     DELETE FROM delivery_groups
-    WHERE channel = $1 AND delivery_group = ANY ($22::text[]) AND EXISTS (SELECT FROM held))
+    WHERE channel = $1 AND delivery_group = ANY ($22::text[]) AND EXISTS (SELECT FROM held)),
+said AS (
+    SELECT * FROM unnest($23::text[], $24::text[], $25::text[], $26::text[], $27::text[],
+                         $28::timestamptz[], $29::text[], $30::integer[])
+        AS said (rule, kind, source, series, alert_id, told_at, severity, digests)
+    WHERE EXISTS (SELECT FROM held)),
+-- told that it is stable: unless it flaps anew by now, under a later alert
+stable AS (
+    DELETE FROM flaps f USING said s
+    WHERE f.channel = $1 AND (f.rule, f.kind, f.source, f.series) = (s.rule, s.kind, s.source, s.series)
+      AND s.told_at IS NULL AND f.alert_id <= s.alert_id),
+flapping AS (
+    UPDATE flaps f SET told_at = s.told_at, severity = s.severity, digests = s.digests
+    FROM said s
+    WHERE f.channel = $1 AND (f.rule, f.kind, f.source, f.series) = (s.rule, s.kind, s.source, s.series)
+      AND NOT (s.told_at IS NULL AND f.alert_id <= s.alert_id))
 SELECT count(*) FROM held"""
 _DISCARD = """
-WITH gone AS (DELETE FROM notices WHERE id = ANY ($1::bigint[]) RETURNING channel, alert_id)
+WITH gone AS (DELETE FROM notices WHERE id = ANY ($1::bigint[]) RETURNING channel, alert_id, event),
+stable AS (
+    DELETE FROM flaps f USING gone
+    WHERE f.channel = gone.channel AND f.alert_id = gone.alert_id AND NOT gone.event ? 'flapping')
 DELETE FROM recipients r USING gone WHERE r.channel = gone.channel AND r.alert_id = gone.alert_id"""
 # beside what is over: what was left for channels that are no longer there
 _FORGET = (
@@ -115,6 +137,10 @@ _FORGET = (
     WHERE a.alert_id = r.alert_id AND a.state = 'resolved'
       AND a.resolved_at < now() - make_interval(days => $1)
       AND NOT EXISTS (SELECT FROM notices n WHERE n.alert_id = r.alert_id AND n.channel = r.channel)""",
+    """DELETE FROM flaps f
+    WHERE NOT EXISTS (SELECT FROM alerts a WHERE a.alert_id = f.alert_id AND a.flapping)
+      AND NOT EXISTS (SELECT FROM notices n WHERE n.alert_id = f.alert_id AND n.channel = f.channel)
+      AND $1 > 0""",
 )
 
 
@@ -157,6 +183,9 @@ class PostgresDeliveries:
                 group = desk.group(row["delivery_group"], row["interval_s"], row["remind_s"])
                 group.told[row["alert_id"]] = _told(row["told"])
                 group.sent_at, group.reminders = row["sent_at"], row["reminders"] or 0
+            for row in await connection.fetch(_FLAPS, desk.channel):
+                series = (row["rule"], row["kind"], row["source"], row["series"])
+                desk.flaps[series] = Flap(row["told_at"], Severity(row["severity"]), row["digests"])
             rows = await connection.fetch(_OPEN, desk.channel)
         return [(Message.read(row["body"]), row["tries"], row["retry_at"], row["sealed"]) for row in rows]
 
@@ -200,6 +229,7 @@ class PostgresDeliveries:
         """Record what a try came to, and all that follows; return whether the channel is still held."""
         message, outcome = settled.message, settled.outcome
         sent = [group for group in settled.groups if group.told and group.sent_at is not None]
+        newest = {series_of(item.event): item.event.alert_id for item in message.items}
         async with self._pool.session() as connection:
             held = await connection.fetchval(
                 _SETTLE,
@@ -225,6 +255,11 @@ class PostgresDeliveries:
                 [group.sent_at for group in sent],
                 [group.reminders for group in sent],
                 [group.key for group in settled.groups if not group.told],
+                *([series[column] for series, _ in settled.flaps] for column in range(4)),
+                [newest[series] for series, _ in settled.flaps],
+                [flap and flap.told_at for _, flap in settled.flaps],
+                [flap and flap.severity.value for _, flap in settled.flaps],
+                [flap.digests if flap else 0 for _, flap in settled.flaps],
             )
         return bool(held)
 

@@ -14,6 +14,7 @@ from atalaia.database import Connection, Pool
 from atalaia.events.alerts import AlertTransition, Severity
 from atalaia.events.instants import iso
 from atalaia.events.subjects import alerts_subject
+from services.alerting.adapters import flaps
 from services.alerting.domain.alert import Alert, Change, Key, State
 from services.alerting.domain.routes import Routes
 from services.alerting.ports import Census, Lease, LeaseLost, Position, Whereabouts
@@ -56,7 +57,8 @@ _WHEREABOUTS = (
     "SELECT a.state, p.holder FROM alerts a JOIN partitions p USING (partition) WHERE a.alert_id = $1"
 )
 _LOAD = """
-SELECT * FROM alerts WHERE partition = ANY ($1::smallint[]) AND (state <> 'resolved' OR rearm IS NOT NULL)
+SELECT * FROM alerts
+WHERE partition = ANY ($1::smallint[]) AND (state <> 'resolved' OR rearm IS NOT NULL OR flapping)
 ORDER BY alert_id"""
 _LATELY_FIRED = """
 SELECT rule, kind, source, series, fired_at FROM alerts
@@ -246,6 +248,7 @@ async def _tell(connection: Connection, announced: list[_Announced], routes: Rou
     ]
     if told:
         await connection.execute(_RECIPIENTS, *zip(*told, strict=True))
+    await flaps.note(connection, [one.event for one in announced], routes)
     await connection.execute(_NOTICES, ids, sequences, bodies, list(routes.channels))
 
 

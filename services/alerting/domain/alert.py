@@ -30,7 +30,8 @@ class Alert:
     """One alert as it is stored.
 
     `rearm`: resolved by hand at this severity, and no good value since. `good_since`: values are
-    good, but the rule keeps it firing for a while. `flapping`: its series fired too often lately.
+    good, but the rule keeps it firing for a while. `flapping`: its series fires over and over; of a
+    series, only the newest alert bears this mark.
     """
 
     alert_id: str
@@ -59,6 +60,11 @@ class Alert:
     rearm: Severity | None = None
     flapping: bool = False
     sequence: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Return whether nothing needs to be remembered of it to judge what comes."""
+        return self.state is State.RESOLVED and self.rearm is None and not self.flapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from atalaia.resilience.backoff import delay_s
+from services.alerting.domain import flaps
+from services.alerting.domain.flaps import Flap, Series
 from services.alerting.domain.groups import Group, Hidden, Part, compose, portions
 from services.alerting.domain.messages import Item, Kind, Message, Notice, Told, cause
 from services.alerting.domain.outcomes import Outcome, Verdict
@@ -42,6 +44,7 @@ class Settlement:
     told: tuple[Told, ...]
     forgotten: tuple[str, ...]
     groups: tuple[Group, ...]
+    flaps: tuple[tuple[Series, Flap | None], ...]
 
 
 class Desk:
@@ -53,6 +56,7 @@ class Desk:
         self.not_before = not_before
         self.next_at: datetime | None = None
         self.dropped: list[Notice] = []
+        self.flaps: dict[Series, Flap] = {}
         self._groups: dict[str, Group] = {}
         self._busy: dict[str, None] = {}  # in the order in which they began to wait
         self._catching_up = failures >= FAILURES_TO_OPEN
@@ -140,10 +144,12 @@ class Desk:
         attempt = self.attempt(message)
         told: list[Told] = []
         forgotten: list[str] = []
+        flapped: dict[Series, Flap | None] = {}
         if outcome.verdict is Verdict.FAILED:
             self._failed(message, outcome, groups, attempt, now, dice)
         else:
             told, forgotten = self._over(message, outcome, groups, now)
+            flapped = self._flapped(message, delivered=outcome.verdict is Verdict.DELIVERED)
         return Settlement(
             message,
             outcome,
@@ -154,6 +160,7 @@ class Desk:
             told=tuple(told),
             forgotten=tuple(forgotten),
             groups=tuple(replace(group) for group in groups),
+            flaps=tuple(flapped.items()),
         )
 
     def landed(self, message: Message) -> None:
@@ -221,6 +228,18 @@ class Desk:
             group.open_keys.clear()
         return told, forgotten
 
+    def _flapped(self, message: Message, *, delivered: bool) -> dict[Series, Flap | None]:
+        """Learn what the channel knows of series that flap; what it did not get began not, but is over."""
+        items = message.items if message.kind is not Kind.REMINDER else ()
+        found = flaps.told(self.flaps, items)
+        changed = {series: flap for series, flap in found.items() if delivered or flap is None}
+        for series, flap in changed.items():
+            if flap is None:
+                self.flaps.pop(series, None)
+            else:
+                self.flaps[series] = flap
+        return changed
+
     def _sealed(self, now: datetime, merged: bool) -> list[Message]:
         found: dict[str, Message] = {}
         for group in self._ready():
@@ -271,7 +290,7 @@ class Desk:
         return False
 
     def _items(self, group: Group, now: datetime, hidden: Hidden, *, together: bool) -> list[Item]:
-        items, dropped = group.items(now, hidden, together=together)
+        items, dropped = group.items(now, hidden, self.flaps, together=together)
         self.dropped += dropped
         self._tidy(group)
         return items

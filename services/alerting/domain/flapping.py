@@ -1,4 +1,4 @@
-"""Which series fire over and over: their alerts say so, and whoever tells people can tell them less."""
+"""Which series fire over and over: from there on they flap, until they are stable (see `lifecycle`)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Flapping:
     def _fires(self, track: Track, change: Change) -> Change:
         fired = self._fired.setdefault(track.key, deque(maxlen=FIRES))
         fired.append(change.at)
-        if len(fired) < FIRES or change.at - fired[0] > WITHIN:
+        if change.alert.flapping or len(fired) < FIRES or change.at - fired[0] > WITHIN:
             return change
         marked = replace(change.alert, flapping=True)
         if track.alert is change.alert:

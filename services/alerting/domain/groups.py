@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from atalaia.events.alerts import AlertTransition
+from services.alerting.domain.flaps import Flaps, Series, calms, limits, may_leave, series_of
 from services.alerting.domain.messages import (
     CONTEXT_AT_MOST,
     ITEMS_AT_MOST,
@@ -22,7 +23,6 @@ from services.alerting.domain.messages import (
 )
 
 GIVE_UP_AFTER = timedelta(hours=24)
-FLAPPING_GATHERED = timedelta(minutes=10)
 REMIND_MOST_S = 24 * 3600.0
 Hidden = Callable[[AlertTransition], bool]
 
@@ -48,18 +48,29 @@ class Group:
     def idle(self) -> bool:
         return not (self.waiting or self.sealed or self.flying)
 
-    def items(self, now: datetime, hidden: Hidden, *, together: bool) -> tuple[list[Item], list[Notice]]:
+    def items(
+        self, now: datetime, hidden: Hidden, flaps: Flaps, *, together: bool
+    ) -> tuple[list[Item], list[Notice]]:
         """Return (what may be said, as it began to wait; what will never be, and no longer waits)."""
         items, dropped = [], []
+        together = together or self.tries > 0
+        limited = self._limits(flaps, together=together)
         for alert_id, waiting in list(self.waiting.items()):
+            hides = hidden(waiting[-1].event)
+            ready = waiting if hides else may_leave(limited, waiting)
+            if not ready:
+                continue
+            series = series_of(ready[0].event)
             said = fold(
-                waiting,
+                ready,
                 told=alert_id in self.told,
-                together=together or self.tries > 0 or bool(waiting[-1].event.flapping),
-                hidden=hidden(waiting[-1].event),
+                together=together or series in limited,
+                hidden=hides,
+                flaps=series in flaps,
             )
             if said is Held.OVER:
-                dropped += self.waiting.pop(alert_id)
+                dropped += ready
+                self._keep(alert_id, waiting[len(ready) :])
             elif isinstance(said, Item):
                 items.append(said)
         items.sort(key=lambda item: item.notices)
@@ -75,27 +86,37 @@ class Group:
     def leave_at(self, items: list[Item], now: datetime) -> datetime:
         """Return when these may leave: first and resolving ones now, others after the interval.
 
-        Once it was told of flapping, more of it is gathered for longer, its ends, too.
+        What is to be said of a series that flaps has waited already.
         """
         if self.tries:
             return self.retry_at or now
-        flaps = any(told.event.flapping for told in self.told.values())
-        if flaps and self.sent_at is not None and all(item.event.flapping for item in items):
-            return self.sent_at + FLAPPING_GATHERED
-        if not self.told or self.sent_at is None or any(item.resolved for item in items):
+        if not self.told or self.sent_at is None:
+            return now
+        if any(item.resolved or item.event.flapping or calms(item.event) for item in items):
             return now
         return self.sent_at + timedelta(seconds=self.interval_s)
 
     def settled(self, item: Item, *, delivered: bool) -> None:
         """Take an alert's transitions as said, or as never to be said."""
         alert_id = item.event.alert_id
-        rest = [one for one in self.waiting.pop(alert_id, []) if one.id not in item.notices]
-        if rest:
-            self.waiting[alert_id] = rest
+        said = set(item.notices)
+        self._keep(alert_id, [one for one in self.waiting.get(alert_id, []) if one.id not in said])
         if item.resolved:
             self.told.pop(alert_id, None)
         elif delivered:
             self.told[alert_id] = Told(item.event, item.sequence)
+
+    def _limits(self, flaps: Flaps, *, together: bool) -> dict[Series, int]:
+        notices = [one for waiting in self.waiting.values() for one in waiting]
+        if not any(one.event.flapping or calms(one.event) for one in notices):
+            return {}
+        return limits(flaps, sorted(notices, key=lambda one: one.id), together=together)
+
+    def _keep(self, alert_id: str, waiting: list[Notice]) -> None:
+        if waiting:
+            self.waiting[alert_id] = waiting
+        else:
+            self.waiting.pop(alert_id, None)
 
     def reminder(self, channel: str, now: datetime, hidden: Hidden) -> Message | None:
         """Return a reminder of what still fires, where one is due."""

@@ -92,7 +92,7 @@ class Judge:
         return self._rules.longest_window_s
 
     def restore(self, alerts: Iterable[Alert], fires: Iterable[tuple[Key, datetime]] = ()) -> None:
-        """Take over what is stored: pending and firing alerts, and those resolved by hand while bad.
+        """Take over what is stored: pending and firing alerts, and the resolved ones that still matter.
 
         `fires` are the series that fired lately, and when, in order of time.
         """
@@ -171,7 +171,7 @@ class Judge:
             changes += self._still_missing(self._subjects[owner], at)
         if self._listened - self._forgot_after >= FORGET_EVERY:
             self._forgot_after = self._listened
-            self._forget()
+            changes += self._forget(at)
             self._flapping.forget(at - FORGOTTEN_AFTER)
         return changes
 
@@ -431,11 +431,18 @@ class Judge:
         group = (subject.kind, subject.group)
         return self._tracks.of_source(subject.owner) + self._tracks.of_group(group)
 
-    def _forget(self) -> None:
-        """Drop what has been silent for a day, unless an alert of it fires."""
+    def _forget(self, at: datetime) -> list[Change]:
+        """Drop what has been silent for a day, unless an alert of it fires or is disarmed."""
+        changes: list[Change] = []
         for owner, subject in list(self._subjects.items()):
-            if self._listened - subject.heard_after < FORGOTTEN_AFTER or self._tracks.of_source(owner):
+            if self._listened - subject.heard_after < FORGOTTEN_AFTER:
                 continue
+            tracks = self._tracks.of_source(owner)
+            if any(track.alert is not None or track.disarmed is not None for track in tracks):
+                continue
+            for track in tracks:
+                changes += lifecycle.end(track, "silence", at)
+                self._tracks.settle(track)
             del self._subjects[owner]
             self._waited_for.discard(owner)
             members = self._members[subject.kind, subject.group]
@@ -446,6 +453,7 @@ class Judge:
                 measure.forget_source(*owner)
                 if not measure.members:
                     self._measures.pop(measure.track.key, None)
+        return changes
 
 
 def _limit(track: Track, subject: Subject) -> timedelta:

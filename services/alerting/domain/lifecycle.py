@@ -12,6 +12,10 @@
 While it fires, a person may acknowledge it: until a moment, until undone, or until it gets worse.
 After a person resolved a bad value the series is *disarmed*: it fires again only after one
 good value, or at a higher severity than the one resolved.
+
+A series that fires over and over *flaps* (`flapping` says when that begins), and its newest alert,
+firing or resolved, bears the mark: `stabilized` is said of that one once ten minutes of values have
+come and gone without a change, or when a person, the source or the rule ends it.
 """
 
 from __future__ import annotations
@@ -26,11 +30,16 @@ from services.alerting.domain.rules import Rule
 from services.alerting.domain.summary import Told, told
 
 NewId = Callable[[datetime], str]
+STABLE_AFTER = timedelta(minutes=10)
 
 
 @dataclass(slots=True)
 class Track:
-    """One series under one rule. `alert` is pending or firing; `disarmed` the one resolved by hand."""
+    """One series under one rule. `alert` is pending or firing; `disarmed` the one resolved by hand.
+
+    `unsettled` is the newest alert of a series that flaps, resolved. `calm_since`: it has neither
+    fired nor resolved since; None: since it last did.
+    """
 
     rule: Rule
     key: Key
@@ -38,11 +47,13 @@ class Track:
     partition: int
     alert: Alert | None = None
     disarmed: Alert | None = None
+    unsettled: Alert | None = None
+    calm_since: datetime | None = None
     last_at: datetime | None = None
 
     @property
     def idle(self) -> bool:
-        return self.alert is None and self.disarmed is None
+        return self.alert is None and self.disarmed is None and self.unsettled is None
 
 
 def observe(track: Track, value: float, at: datetime, *, gap: timedelta, new_id: NewId) -> list[Change]:
@@ -50,6 +61,8 @@ def observe(track: Track, value: float, at: datetime, *, gap: timedelta, new_id:
     rule = track.rule
     breached = rule.breached(value)
     changes: list[Change] = []
+    if track.last_at is None or at - track.last_at > gap:
+        track.calm_since = at  # a gap counts for nothing
     if track.disarmed is not None:
         changes += _rearm(track, value, breached, at)
     if track.alert is None:
@@ -59,6 +72,10 @@ def observe(track: Track, value: float, at: datetime, *, gap: timedelta, new_id:
         changes += _pending(track, track.alert, value, breached, at, gap)
     else:
         changes += _firing(track, track.alert, value, breached, at, gap)
+    if any(one.transition in (Transition.FIRED, Transition.RESOLVED) for one in changes):
+        track.calm_since = at
+    else:
+        changes += _calmed(track, at)
     track.last_at = at
     return changes
 
@@ -82,14 +99,17 @@ def end(track: Track, by: str, at: datetime, *, note: str | None = None) -> list
         track.alert = None
         changes.append(Change(alert, at, withdrawn=True))
     elif alert is not None:
-        changes.append(_resolve(track, alert, by, at, note=note))
+        changes.append(_resolve(track, replace(alert, flapping=False), by, at, note=note))
+    if track.unsettled is not None:
+        changes.append(_stabilized(track.unsettled, at))
+        track.unsettled = None
     return changes
 
 
 def resolve_by_hand(track: Track, alert: Alert, by: str, at: datetime, *, note: str | None) -> Change:
     """Resolve a firing alert whose last value is bad: it is disarmed until a good one."""
     assert alert.severity is not None
-    change = _resolve(track, replace(alert, rearm=alert.severity), by, at, note=note)
+    change = _resolve(track, replace(alert, rearm=alert.severity, flapping=False), by, at, note=note)
     track.disarmed = change.alert
     return replace(change, by=by)
 
@@ -167,7 +187,14 @@ def _fire_if_held(track: Track, alert: Alert, at: datetime) -> list[Change]:
     if severity is None:
         return []
     firing = replace(alert, state=State.FIRING, fired_at=at)
-    return [_announce(track, _at_severity(track, firing, severity), Transition.FIRED, at)]
+    before, track.unsettled = track.unsettled, None
+    settled: list[Change] = []
+    if before is not None and before.resolved_at is not None and at - before.resolved_at < STABLE_AFTER:
+        firing = replace(firing, flapping=True)
+        settled = [Change(replace(before, flapping=False), at)]  # the mark moves on
+    elif before is not None:  # nobody heard that it was stable: news all the same
+        settled = [_stabilized(before, at)]
+    return [*settled, _announce(track, _at_severity(track, firing, severity), Transition.FIRED, at)]
 
 
 def _firing(
@@ -215,6 +242,24 @@ def _good(track: Track, alert: Alert, at: datetime, gap: timedelta) -> list[Chan
     return [Change(track.alert, at)] if anew else []
 
 
+def _calmed(track: Track, at: datetime) -> list[Change]:
+    """Say that a series no longer flaps, once nothing has changed for a while."""
+    alert = track.unsettled if track.alert is None else track.alert
+    if alert is None or not alert.flapping:
+        return []
+    since = track.calm_since or alert.resolved_at or alert.fired_at
+    if since is None or at - since < STABLE_AFTER:
+        return []
+    change = _stabilized(alert, at)
+    track.alert = change.alert if track.alert is not None else None
+    track.unsettled = None
+    return [change]
+
+
+def _stabilized(alert: Alert, at: datetime) -> Change:
+    return Change(replace(alert, flapping=False, sequence=alert.sequence + 1), at, Transition.STABILIZED)
+
+
 def _rearm(track: Track, value: float, breached: list[Severity], at: datetime) -> list[Change]:
     assert track.disarmed is not None and track.disarmed.rearm is not None
     worse = bool(breached) and breached[-1].rank > track.disarmed.rearm.rank
@@ -258,6 +303,7 @@ def _resolve(track: Track, alert: Alert, by: str, at: datetime, *, note: str | N
     )
     change = _announce(track, resolved, Transition.RESOLVED, at, note=note)
     track.alert = None
+    track.unsettled = change.alert if change.alert.flapping else None
     return change
 
 

@@ -33,7 +33,7 @@ class Notice:
 
     @property
     def resolved(self) -> bool:
-        return self.event.transition is Transition.RESOLVED
+        return self.event.state == "resolved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Item:
 
     @property
     def resolved(self) -> bool:
-        return self.event.transition is Transition.RESOLVED
+        return self.event.state == "resolved"
 
 
 class Held(StrEnum):
@@ -118,13 +118,18 @@ class Message:
 _MESSAGES = TypeAdapter(Message)
 
 
-def fold(waiting: Sequence[Notice], *, told: bool, together: bool, hidden: bool) -> Item | Held:
+def fold(
+    waiting: Sequence[Notice], *, told: bool, together: bool, hidden: bool, flaps: bool = False
+) -> Item | Held:
     """Return what is to be said of one alert, from all that waits of it, in order.
 
     What resolved before the channel heard that it fired is said as two messages, or, after an
-    outage (`together`), as one. A silence holds everything back but the end of what was told.
+    outage (`together`), as one. A silence holds everything back but the end of what was told,
+    of the alert, or, where that is stable, of its series, which `flaps` for all that was told.
     """
     resolved = waiting[-1].resolved
+    if flaps and resolved and len(waiting) == 1 and waiting[0].event.transition is Transition.STABILIZED:
+        return Item(waiting[0].event, waiting[0].sequence, (Transition.STABILIZED.value,), (waiting[0].id,))
     if resolved and not told:
         if hidden or len(waiting) == 1:
             return Held.OVER

@@ -11,6 +11,7 @@ from typing import Any
 from atalaia.events.alerts import AlertTransition, Transition
 from atalaia.events.instants import iso
 from atalaia.events.series import parse
+from services.alerting.domain.flaps import Series, series_of
 from services.alerting.domain.messages import Item, Kind, Message
 from services.alerting.domain.routes import group_labels
 
@@ -24,7 +25,8 @@ _RESOLVED_COLOUR = "#2f855a"
 def webhook_body(message: Message, *, public_url: str) -> bytes:
     """Return Alertmanager's payload, version 4.
 
-    Beyond it, each alert has `alertId` and `transitions`: what happened since this channel was told.
+    Beyond it, each alert has `alertId`, `flapping`, and `transitions`: what happened since this
+    channel was told.
     """
     said = [_alert(item.event, item.transitions, public_url) for item in message.items]
     said += [_alert(event, (), public_url) for event in message.context]
@@ -53,19 +55,20 @@ def title(message: Message) -> str:
     """Return one line that says what it is about."""
     if message.kind is Kind.TEST:
         return f"[TEST] Atalaia reaches {message.channel}"
-    resolved = sum(item.resolved for item in message.items)
-    firing = len(message.items) - resolved + len(message.context) + message.left_out
+    items = [told[-1] for told in _stories(message)]
+    resolved = sum(item.resolved for item in items)
+    firing = len(items) - resolved + len(message.context) + message.left_out
     counts = ", ".join(
         filter(None, (f"FIRING:{firing}" if firing else "", f"RESOLVED:{resolved}" if resolved else ""))
     )
     if message.kind is Kind.REMINDER:
-        return f"[STILL {counts}] {_about(message)}"
-    return f"[{counts}] {_about(message)}"
+        return f"[STILL {counts}] {_about(items)}"
+    return f"[{counts}] {_about(items)}"
 
 
 def lines(message: Message) -> list[str]:
-    """Return a line for each alert, those that changed first."""
-    found = [_line(item) for item in message.items]
+    """Return a line for each alert, one for all of a series that flaps; those that changed first."""
+    found = [_flapping(told) if _flaps(told[-1]) else _line(told[-1]) for told in _stories(message)]
     found += [f"still firing: {event.summary} ({event.severity.value})" for event in message.context]
     hidden = message.left_out + max(0, len(found) - LINES_AT_MOST)
     shown = found[:LINES_AT_MOST]
@@ -74,7 +77,8 @@ def lines(message: Message) -> list[str]:
 
 def text(message: Message, *, public_url: str) -> str:
     """Return a message as plain text, without its title."""
-    links = [_link(item.event, public_url) for item in message.items[:1]] if len(message.items) == 1 else []
+    told = _stories(message)
+    links = [_link(told[0][-1].event, public_url)] if len(told) == 1 else []
     return "\n".join([*lines(message), *links])
 
 
@@ -97,7 +101,7 @@ def fingerprint(labels: Mapping[str, str]) -> str:
 def _alert(event: AlertTransition, transitions: Sequence[str], public_url: str) -> dict[str, Any]:
     labels = _labels(event)
     said = event.model_dump(mode="json")
-    resolved = event.transition is Transition.RESOLVED
+    resolved = event.state == "resolved"
     return {
         "status": "resolved" if resolved else "firing",
         "labels": labels,
@@ -108,6 +112,7 @@ def _alert(event: AlertTransition, transitions: Sequence[str], public_url: str) 
         "fingerprint": fingerprint(labels),
         "alertId": event.alert_id,
         "transitions": list(transitions),
+        "flapping": bool(event.flapping),
     }
 
 
@@ -143,8 +148,8 @@ def _common(given: list[dict[str, str]]) -> dict[str, str]:
     return {key: value for key, value in given[0].items() if all(one.get(key) == value for one in given)}
 
 
-def _about(message: Message) -> str:
-    events = [item.event for item in message.items]
+def _about(items: Sequence[Item]) -> str:
+    events = [item.event for item in items]
     if len(events) == 1:
         return events[0].summary
     rules, groups = {event.rule for event in events}, {event.group for event in events}
@@ -153,11 +158,32 @@ def _about(message: Message) -> str:
     return f"{rule} on {group}"
 
 
+def _stories(message: Message) -> list[list[Item]]:
+    """Return a message's alerts one by one, but those of a series that flaps together, the newest last."""
+    flapping = {series_of(item.event) for item in message.items if _flaps(item)}
+    found: dict[Series | str, list[Item]] = {}
+    for item in message.items:
+        series = series_of(item.event)
+        found.setdefault(series if series in flapping else item.event.alert_id, []).append(item)
+    return list(found.values())
+
+
+def _flaps(item: Item) -> bool:
+    return bool(item.event.flapping) or Transition.STABILIZED in item.transitions
+
+
+def _flapping(items: Sequence[Item]) -> str:
+    """Return what there is to say of one series that flaps, or did, up to its newest alert."""
+    event = items[-1].event
+    fired = sum(Transition.FIRED in item.transitions for item in items)
+    counted = f"fired {fired} times since the last message, " if fired > 1 else ""
+    stable = Transition.STABILIZED in items[-1].transitions
+    now = "resolved" if event.state == "resolved" else "still firing" if stable else "firing"
+    what = "stable again" if stable else "flapping"
+    return f"{what}: {event.summary} ({event.severity.value}): {counted}now {now}"
+
+
 def _line(item: Item) -> str:
-    return _said(item) + (" [flapping]" if item.event.flapping else "")
-
-
-def _said(item: Item) -> str:
     event = item.event
     match event.transition:
         case Transition.RESOLVED:

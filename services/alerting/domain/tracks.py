@@ -1,4 +1,4 @@
-"""What is pending, firing or disarmed: found by the subject or the group that it belongs to."""
+"""What is pending, firing, disarmed or unsettled: found by the subject or the group that it belongs to."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ class Tracks:
     def restore(self, alert: Alert, rule: Rule) -> Track:
         """Take over a stored alert."""
         track = self.find(alert.key, rule) or Track(rule, alert.key, alert.group, alert.partition)
-        if alert.state is State.RESOLVED:
+        if alert.state is not State.RESOLVED:
+            track.alert, track.last_at = alert, alert.last_at
+        elif alert.rearm is not None:
             track.disarmed = alert
         else:
-            track.alert, track.last_at = alert, alert.last_at
+            track.unsettled, track.last_at = alert, alert.last_at
         self.settle(track)
         return track
 

@@ -35,6 +35,7 @@ class Transition(StrEnum):
     UNACKNOWLEDGED = "unacknowledged"
     WENT_STALE = "went_stale"
     DATA_RETURNED = "data_returned"
+    STABILIZED = "stabilized"
     RESOLVED = "resolved"
 
 

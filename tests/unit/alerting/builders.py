@@ -103,7 +103,7 @@ class Court:
     def restart(self) -> None:
         """Start anew from what is stored, as the service does."""
         self.judge = self._judge()
-        kept = (one for one in self.stored.values() if one.state is not State.RESOLVED or one.rearm)
+        kept = (one for one in self.stored.values() if not one.over)
         fired = [(one.key, one.fired_at) for one in self.stored.values() if one.fired_at is not None]
         self.judge.restore(kept, sorted(fired, key=lambda one: one[1]))
         newest: dict[tuple[str, str], MetricsBatch] = {}

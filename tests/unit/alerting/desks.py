@@ -20,8 +20,9 @@ REJECTED = Outcome(Verdict.REJECTED, 404, "HTTP 404")
 
 
 def event(alert: str, transition: str = "fired", /, **more: object) -> AlertTransition:
-    """Return a transition of an alert named `<source>` or `<source>/<rule>`."""
-    source, _, rule = alert.partition("/")
+    """Return a transition of an alert named `<source>`, `<source>/<rule>` or `<source>#<number>/<rule>`."""
+    name, _, rule = alert.partition("/")
+    source = name.partition("#")[0]
     resolved = transition == "resolved"
     fields: dict[str, object] = {
         "alert_id": alert,
@@ -67,7 +68,7 @@ class Scene:
         return self
 
     def notice(self, alert: str, transition: str, **more: object) -> Notice:
-        said = event(alert, transition, **more)
+        said = event(alert, transition, **{"at": self.now, **more})
         self._sequences[alert] = self._sequences.get(alert, 0) + 1
         group = group_key(("rule", "group"), {"rule": said.rule, "group": said.group})
         sequence = self._sequences[alert]

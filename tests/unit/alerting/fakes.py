@@ -12,7 +12,7 @@ from itertools import count
 from atalaia.broker.pull import Stored
 from atalaia.errors import Transient
 from atalaia.service import Instruments
-from services.alerting.domain.alert import Alert, Change, Key, State
+from services.alerting.domain.alert import Alert, Change, Key
 from services.alerting.domain.rules import Rules
 from services.alerting.handlers.judging import Judging
 from services.alerting.handlers.reading import partition_in
@@ -123,11 +123,7 @@ class MemoryAlertStore:
         return [Lease(partition, self._fence, self.positions[partition]) for partition in self.leased]
 
     async def load(self, partitions: Sequence[int]) -> list[Alert]:
-        return [
-            alert
-            for alert in self.alerts.values()
-            if alert.partition in partitions and (alert.state is not State.RESOLVED or alert.rearm)
-        ]
+        return [alert for alert in self.alerts.values() if alert.partition in partitions and not alert.over]
 
     async def commit(
         self,

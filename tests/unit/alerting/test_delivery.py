@@ -269,24 +269,6 @@ def test_a_host_that_goes_away_is_one_message() -> None:
     assert scene.leaves() == ["digest: web-1/cpu went_stale, web-1/memory went_stale, web-1/disk went_stale"]
 
 
-def test_what_flaps_is_said_once_and_then_gathered_for_ten_minutes() -> None:
-    scene = Scene().happens("a", "fired", flapping=True)
-    assert scene.leaves() == ["group: a fired"]
-    scene.at(10).happens("a", "resolved", flapping=True).happens("b", "fired", "resolved", flapping=True)
-    scene.at(20).happens("c", "fired", flapping=True)
-    assert scene.at(599).leaves() == []
-    assert scene.at(600).leaves() == ["group: a resolved, b fired+resolved, c fired"]
-    assert scene.at(700).happens("c", "resolved", flapping=True).leaves() == []
-    assert scene.at(1200).leaves() == ["group: c resolved"]
-
-
-def test_flapping_holds_nothing_else_back() -> None:
-    scene = Scene().happens("a", "fired", flapping=True)
-    scene.leaves()
-    scene.at(10).happens("a", "resolved", flapping=True).happens("b", "fired")
-    assert scene.at(30).leaves() == ["group: a resolved, b fired"]
-
-
 def test_at_most_eight_messages_are_on_their_way() -> None:
     scene = Scene()
     for n in range(20):

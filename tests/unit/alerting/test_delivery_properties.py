@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from atalaia.events.alerts import AlertTransition
 from services.alerting.domain.delivery import Desk, Settlement
+from services.alerting.domain.flaps import Flap, Series
 from services.alerting.domain.messages import Message, Notice, Told
 from services.alerting.domain.outcomes import Outcome
 from tests.unit.alerting.desks import DELIVERED, REFUSED, TIMED_OUT, Scene
 
+TOLD = ("fired", "resolved", "stabilized")
 ALERTS = ("a/cpu", "a/disk", "b/cpu", "b/disk", "c/cpu")
 
 
@@ -26,6 +28,7 @@ class Stored:
     told: dict[str, tuple[str, Told]] = field(default_factory=dict)
     sent: dict[str, tuple[datetime | None, int]] = field(default_factory=dict)
     under_way: dict[str, tuple[Message, int, datetime, bool]] = field(default_factory=dict)
+    flaps: dict[Series, Flap] = field(default_factory=dict)
     failures: int = 0
     not_before: datetime | None = None
 
@@ -51,12 +54,18 @@ class Stored:
             self.told[told.event.alert_id] = (group, told)
         for alert_id in settled.forgotten:
             self.told.pop(alert_id, None)
+        for series, flap in settled.flaps:
+            if flap is None:
+                self.flaps.pop(series, None)
+            else:
+                self.flaps[series] = flap
         for one in settled.groups:
             self.sent[one.key] = (one.sent_at, one.reminders)
 
     def desk(self) -> Desk:
         """Return what another replica would make of it."""
         desk = Desk("ops", failures=self.failures, not_before=self.not_before)
+        desk.flaps = dict(self.flaps)
         for key, told in self.told.values():
             group = desk.group(key, 30.0, None)
             group.told[told.event.alert_id] = told
@@ -75,27 +84,44 @@ class World:
         self.stored = Stored()
         self.desk = self.stored.desk()
         self.firing: dict[str, str] = {}
+        self.fired: dict[str, int] = {}
+        self.flapping: dict[str, str] = {}
         self.expected: dict[str, list[str]] = {}
         self.keys: set[str] = set()
         self.told: dict[str, list[str]] = {}
         self._number = 0
 
     def happens(self, place: str, what: str) -> None:
+        """Have something come; a place flaps from its third alert on, until it is stable."""
+        if what == "stabilized":
+            if place in self.flapping:
+                self.says(self.flapping.pop(place), what, ends=place not in self.firing)
+                self.fired[place] = 0
+            return
         if place not in self.firing:
             self._number += 1
-            self.firing[place] = f"{place.replace('/', f'-{self._number}/', 1)}"
+            self.firing[place] = f"{place.replace('/', f'#{self._number}/', 1)}"
+            self.fired[place] = self.fired.get(place, 0) + 1
             what = "fired"
         elif what == "fired":
             what = "severity_changed"
         alert = self.firing[place]
-        self.expected.setdefault(alert, [])
-        if what in ("fired", "resolved"):
-            self.expected[alert].append(what)
-        notice = self.scene.notice(alert, what)
-        self.stored.notices[notice.id] = notice
-        self.desk.take([notice])
+        if self.fired[place] >= 3:
+            self.flapping[place] = alert
+        self.says(alert, what, ends=what == "resolved", flapping=True if place in self.flapping else None)
         if what == "resolved":
             del self.firing[place]
+
+    def says(self, alert: str, what: str, *, ends: bool, flapping: bool | None = None) -> None:
+        self.expected.setdefault(alert, [])
+        if what in TOLD:
+            self.expected[alert].append(what)
+        state = "resolved" if ends else "firing"
+        notice = self.scene.notice(
+            alert, what, state=state, flapping=flapping, resolved_by="recovery" if ends else None
+        )
+        self.stored.notices[notice.id] = notice
+        self.desk.take([notice])
 
     def send(self, outcomes: Callable[[], tuple[Outcome, bool]], *, dies: bool = False) -> None:
         """Send what is due. An outcome comes with whether the receiver acted; `dies` before it is stored."""
@@ -125,7 +151,7 @@ class World:
         self.keys.add(message.key)
         for item in message.items:
             told = self.told.setdefault(item.event.alert_id, [])
-            told += [name for name in item.transitions if name in ("fired", "resolved")]
+            told += [name for name in item.transitions if name in TOLD]
 
 
 def _nothing_hidden(event: AlertTransition) -> bool:
@@ -135,10 +161,14 @@ def _nothing_hidden(event: AlertTransition) -> bool:
 OUTCOMES = st.sampled_from(
     [(DELIVERED, True), (REFUSED, False), (TIMED_OUT, False), (TIMED_OUT, True), (DELIVERED, True)]
 )
+WHAT = ("fired", "resolved", "went_stale", "stabilized")
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(ALERTS), st.sampled_from(["fired", "resolved", "went_stale"])),
-        st.tuples(st.just("waits"), st.sampled_from([0.5, 3.0, 20.0])),
+        st.tuples(
+            st.sampled_from(ALERTS), st.sampled_from(["fired", "resolved", "went_stale", "stabilized"])
+        ),
+        st.tuples(st.sampled_from(ALERTS[:2]), st.just("swings")),
+        st.tuples(st.just("waits"), st.sampled_from([0.5, 3.0, 20.0, 3600.0])),
         st.tuples(st.just("sends"), OUTCOMES),
         st.tuples(st.just("dies"), OUTCOMES),
     ),
@@ -154,11 +184,18 @@ def test_everything_is_told_once_and_each_end_after_its_beginning(steps: list[tu
             world.scene.now_s += float(str(how))
         elif what in ("sends", "dies"):
             world.send(lambda how=how: how, dies=what == "dies")  # type: ignore[misc]
+        elif how == "swings":
+            for _ in range(3):
+                world.happens(what, "fired")
+                world.happens(what, "resolved")
         else:
             world.happens(what, str(how))
+    for place in list(world.flapping):
+        world.happens(place, "stabilized")
     for _ in range(40):
         world.scene.now_s += 31
         world.send(lambda: (DELIVERED, True))
     assert world.told == world.expected
     assert world.stored.notices == {}
     assert world.stored.under_way == {}
+    assert world.stored.flaps == {}

@@ -102,6 +102,23 @@ def test_lines_say_what_happened() -> None:
     ]
 
 
+def test_a_series_that_flaps_is_one_line() -> None:
+    scene = Scene().happens("a#1", "fired", flapping=True)
+    first = one(scene)
+    assert lines(first) == ["flapping: a#1 is bad (warning): now firing"]
+    scene.answer(first, DELIVERED)
+    scene.at(10).happens("a#1", "resolved", flapping=True)
+    for number in range(2, 9):
+        scene.happens(f"a#{number}", "fired", "resolved", flapping=True)
+    scene.happens("a#9", "fired", flapping=True).at(620).happens("a#9", "stabilized", flapping=None)
+    last = one(scene)
+    assert title(last) == "[FIRING:1] a#9 is bad"
+    assert lines(last) == [
+        "stable again: a#9 is bad (warning): fired 8 times since the last message, now still firing"
+    ]
+    assert [alert["flapping"] for alert in body(last)["alerts"]] == [True] * 8 + [False]
+
+
 def test_a_long_message_is_cut() -> None:
     scene = Scene()
     for n in range(40):
