@@ -25,6 +25,7 @@ from services.alerting.adapters.deadletters import StreamDeadLetters
 from services.alerting.adapters.deliveries import PostgresDeliveries
 from services.alerting.adapters.outbox import Outbox
 from services.alerting.adapters.peers import BrokerPeers
+from services.alerting.adapters.retention import Retention
 from services.alerting.adapters.silences import PostgresSilences
 from services.alerting.adapters.store import PostgresStore
 from services.alerting.adapters.stream import MetricsStream
@@ -84,6 +85,11 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
             instruments=instruments,
             started=lifecycle.ready,
         )
+        retention = Retention(
+            pool,
+            alerts_days=settings.alerting_alerts_kept_days,
+            deliveries_days=settings.alerting_deliveries_kept_days,
+        )
         requests = faststream_broker(settings.nats_url, name="alerting-requests")
         Requests(judging, store, BrokerPeers(client), settings.instance).register(requests)
         DeliveryRequests(notifier, silences, clock, _ulid, wakeup.tell).register(requests)
@@ -95,6 +101,7 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
                 inner.create_task(outbox.run())
                 inner.create_task(wakeup.listen(notifier.hear))
                 inner.create_task(notifier.run())
+                inner.create_task(retention.run())
 
         async with asyncio.TaskGroup() as group:
             tasks = [

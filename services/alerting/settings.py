@@ -33,6 +33,12 @@ class AlertingSettings(DatabaseSettings):
         10 * GIB, ge=2**20, description="most bytes of the metrics stream; less where the disk is smaller"
     )
     alerting_history: int = Field(1000, ge=1, le=10**6, description="messages kept of each source")
+    alerting_alerts_kept_days: int = Field(
+        90, ge=1, le=36_500, description="resolved alerts and their timelines are deleted after so long"
+    )
+    alerting_deliveries_kept_days: int = Field(
+        30, ge=2, le=36_500, description="tries to deliver are deleted after so long"
+    )
     alerting_stream_replicas: int = Field(1, ge=1, le=5)
 
 

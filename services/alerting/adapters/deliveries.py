@@ -21,7 +21,6 @@ from services.alerting.domain.outcomes import Verdict
 from services.alerting.ports import HeldChannel, LeaseLost
 
 LEASE_S = 10
-KEPT_DAYS = 30
 
 _DECLARE = """
 INSERT INTO channels (name, kind, target) SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
@@ -129,19 +128,6 @@ stable AS (
     DELETE FROM flaps f USING gone
     WHERE f.channel = gone.channel AND f.alert_id = gone.alert_id AND NOT gone.event ? 'flapping')
 DELETE FROM recipients r USING gone WHERE r.channel = gone.channel AND r.alert_id = gone.alert_id"""
-# beside what is over: what was left for channels that are no longer there
-_FORGET = (
-    "DELETE FROM deliveries WHERE begun_at < now() - make_interval(days => $1)",
-    "DELETE FROM notices WHERE queued_at < now() - make_interval(days => $1)",
-    """DELETE FROM recipients r USING alerts a
-    WHERE a.alert_id = r.alert_id AND a.state = 'resolved'
-      AND a.resolved_at < now() - make_interval(days => $1)
-      AND NOT EXISTS (SELECT FROM notices n WHERE n.alert_id = r.alert_id AND n.channel = r.channel)""",
-    """DELETE FROM flaps f
-    WHERE NOT EXISTS (SELECT FROM alerts a WHERE a.alert_id = f.alert_id AND a.flapping)
-      AND NOT EXISTS (SELECT FROM notices n WHERE n.alert_id = f.alert_id AND n.channel = f.channel)
-      AND $1 > 0""",
-)
 
 
 class PostgresDeliveries:
@@ -267,12 +253,6 @@ class PostgresDeliveries:
         """Drop what will never be said, and that its alerts were to be told."""
         async with self._pool.session() as connection:
             await connection.execute(_DISCARD, [notice.id for notice in notices])
-
-    async def forget_old(self) -> None:
-        """Drop what is a month old."""
-        async with self._pool.session() as connection:
-            for statement in _FORGET:
-                await connection.execute(statement, KEPT_DAYS)
 
 
 def _notice(row: asyncpg.Record) -> Notice:

@@ -26,7 +26,6 @@ _log_ = _log.get("notifying")
 RENEW_EVERY_S = 2.0
 LOOK_EVERY_S = 1.0
 SILENCES_EVERY_S = 1.0
-FORGET_EVERY_S = 3600.0
 RETRY_S = 0.5
 Call = Callable[[], Awaitable[None]]
 
@@ -60,7 +59,7 @@ class Notifier:
         self._flying: set[asyncio.Task[None]] = set()
         self._told_others = True
         self._began_at, self._began_s = clock.now(), clock.monotonic_s()
-        self._renewed_s = self._silences_s = self._forgot_s = float("-inf")
+        self._renewed_s = self._silences_s = float("-inf")
         self.trouble = ""
         self.channels_trouble = ""
 
@@ -187,9 +186,6 @@ class Notifier:
             await self._restore(post)
             self._posts[held.name] = post
         self._renewed_s = now_s
-        if now_s - self._forgot_s > FORGET_EVERY_S:
-            await self._deliveries.forget_old()
-            self._forgot_s = now_s
 
     async def _restore(self, post: Post) -> None:
         desk = post.desk

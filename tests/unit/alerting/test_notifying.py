@@ -103,9 +103,6 @@ class MemoryDeliveries:
     async def discard(self, notices: Sequence[Notice]) -> None:
         self._asked()
 
-    async def forget_old(self) -> None:
-        self._asked()
-
 
 class NoSilences:
     async def current(self) -> list[Silence]:
