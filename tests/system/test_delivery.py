@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.system.mailserver import PASSWORD, mail_server
 from tests.system.platform import Platform, Source, await_that
 from tests.system.receiver import Behaviour, Mailbox, Receiver, await_call, mailbox, receiving
 
@@ -265,8 +266,13 @@ def test_no_secret_is_in_the_output(scene: Scene) -> None:
 
 
 async def test_one_variable_is_enough(tmp_path: Path) -> None:
-    with receiving() as receiver, mailbox() as box:
-        platform = Platform(tmp_path, ATALAIA_NOTIFY_URLS=f"{receiver.url},{box.url}")
+    """A webhook, and a mail server that wants STARTTLS and a password: the alert arrives in both."""
+    with receiving() as receiver, mail_server(tmp_path) as server:
+        platform = Platform(
+            tmp_path / "data",
+            ATALAIA_NOTIFY_URLS=f"{receiver.url}/hook-t0ken,{server.url()},{server.url('wr0ng-password')}",
+            SSL_CERT_FILE=str(server.trusted),
+        )
         platform.start()
         try:
             source = Source("alone")
@@ -274,15 +280,31 @@ async def test_one_variable_is_enough(tmp_path: Path) -> None:
                 for body in source.bodies(*BREACH):
                     await client.publish(source.subject, body)
                 await client.flush()
-            await_call(receiver, lambda it: it.said("alone") == ["alone firing"], within_s=5.0)
-            await_that(lambda: box.mails, within_s=5.0, what="the mail")
+                began = time.monotonic()
+            await_call(receiver, lambda it: it.said("alone") == ["alone firing"])
+            await_that(lambda: server.mails, what="the mail")
+            print(f"in both after {time.monotonic() - began:.2f} s")
+            assert server.private == [True]
 
-            def channels() -> set[str] | None:
+            def outcomes() -> dict[str, str] | None:
                 (alert,) = platform.get("/alerts?source=alone")[1]["alerts"]
                 entries = platform.get(f"/alerts/{alert['alert_id']}")[1]["timeline"]
-                found = {entry["channel"] for entry in entries if entry["type"] == "delivery"}
-                return found if len(found) == 2 else None
+                found = {entry["channel"]: entry["outcome"] for entry in entries if "channel" in entry}
+                return found if len(found) == 3 else None
 
-            assert await_that(channels, what="both on the timeline") == {"webhook", "email"}
+            assert await_that(outcomes, what="all on the timeline") == {
+                "webhook": "delivered",
+                "email": "delivered",
+                "email-2": "failed",
+            }
+            said = [
+                platform.get(path) for path in ("/channels", "/alerts", "/health/detailed", "/system/info")
+            ]
+            said += [platform.get(f"/alerts/{platform.get('/alerts')[1]['alerts'][0]['alert_id']}")]
+            said += [platform.request("POST", f"/channels/{name}/test") for name in ("email", "email-2")]
         finally:
             assert platform.stop() == 0
+    everything = repr(said) + "".join(platform.output)
+    assert "user or password refused" in everything
+    for secret in (PASSWORD, "wr0ng-password", "hook-t0ken"):
+        assert secret not in everything
