@@ -33,12 +33,17 @@ def metric(number: int) -> str:
     return f"bench.metric_{number:03d}"
 
 
-def rules_file(folder: Path, *, rules: int, threshold: float = 0.9, hold_for_s: float = 60.0) -> Path:
-    """Write rules of which each selects one series of each source, at three severities."""
+def rules_file(
+    folder: Path, *, rules: int, metrics: int = 1000, threshold: float = 0.9, hold_for_s: float = 60.0
+) -> Path:
+    """Write rules of which each selects one series of each source, at three severities.
+
+    There are `metrics` of them: of more rules, several look at the same.
+    """
     file = folder / "rules.yaml"
     severities = {"warning": threshold, "error": threshold + 0.04, "critical": threshold + 0.08}
     entries = (
-        f"  - name: bench-{number}\n    metric: {metric(number)}\n    for: {hold_for_s:g}s\n"
+        f"  - name: bench-{number}\n    metric: {metric(number % metrics)}\n    for: {hold_for_s:g}s\n"
         f"    thresholds: {json.dumps(severities)}\n"
         for number in range(rules)
     )

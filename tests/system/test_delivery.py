@@ -38,8 +38,11 @@ class Scene:
         self.box = box
         self.file = folder / "channels.yaml"
         self.file.write_text(CHANNELS.format(signed=self.signed.url, broken=self.broken.url))
+        self.rules = folder / "rules.yaml"
+        self.rules.write_text("rules: []\n")
         self.platform = Platform(
             folder / "data",
+            ATALAIA_ALERTING_RULES=str(self.rules),
             ATALAIA_NOTIFY_URLS=f"{self.webhook.url},{box.url}",
             ATALAIA_ALERTING_CHANNELS=str(self.file),
             TOKEN="secret-token",
@@ -120,6 +123,21 @@ async def test_the_payload_is_alertmanagers_and_the_end_follows_the_beginning(sc
     assert alert["endsAt"] == "0001-01-01T00:00:00Z"
     assert resolved["alerts"][0]["fingerprint"] == alert["fingerprint"]
     assert calls[0].key != calls[-1].key
+
+
+async def test_a_rule_that_is_removed_ends_its_alerts(scene: Scene) -> None:
+    await scene.fires(Source("removed"))
+    alert_id = scene.alert("removed")["alert_id"]
+    await_call(scene.webhook, lambda it: it.said("removed") == ["removed firing"])
+    scene.rules.write_text("rules:\n  - {name: high-cpu, enabled: false}\n")
+    scene.platform.child("services.alerting").send_signal(signal.SIGHUP)
+    await_call(scene.webhook, lambda it: it.said("removed") == ["removed firing", "removed resolved"])
+    scene.rules.write_text("rules: []\n")
+    scene.platform.child("services.alerting").send_signal(signal.SIGHUP)
+    alert = scene.platform.get(f"/alerts/{alert_id}")[1]
+    assert (alert["state"], alert["resolved_by"]) == ("resolved", "rule_removed")
+    transitions = [one["transition"] for one in alert["timeline"] if one["type"] == "transition"]
+    assert transitions == ["fired", "resolved"]
 
 
 async def test_the_signature_proves_the_body(scene: Scene) -> None:

@@ -28,7 +28,7 @@ class Stage:
         self.killed = 0
 
     async def kill_now_and_then(self, names: list[str], *, every_s: float, seed: int = 1) -> None:
-        """SIGKILL one service after the other, at random, for ever; all of them come back."""
+        """SIGKILL one service, or the broker, after the other, at random, for ever; all of them come back."""
         dice = random.Random(seed)
         while True:
             await asyncio.sleep(every_s)
@@ -38,7 +38,7 @@ class Stage:
                 self.second.start()
             else:
                 with contextlib.suppress(StopIteration, psutil.NoSuchProcess):
-                    self.platform.child(f"services.{name}").kill()
+                    self.platform.child(name).kill()
             self.killed += 1
 
 
@@ -79,7 +79,8 @@ async def storm(
 ) -> None:
     name, stage.killed = f"storm-{seed}", 0
     stage.receiver.behaviour = Behaviour(fails=0.3, dice=random.Random(seed))
-    victims = ["alerting", "second", "alerting", "second", "api", "collector"]
+    alerting = ["services.alerting", "second"]
+    victims = [*alerting, *alerting, "services.api", "services.collector", "nats-server"]
     killing = asyncio.create_task(stage.kill_now_and_then(victims, every_s=every_s, seed=seed))
     transitions = await swing(
         stage.platform, name, sources=sources, times=times, pause_s=pause_s, step_s=step_s

@@ -27,8 +27,15 @@ _RULE = """\
     for: {for_}
     summary: "{{source}} at {{value}}"
 """
-_WHOLE_LIFE = re.compile("F(c|sd)*s?R?")
-_LETTERS = {"fired": "F", "severity_changed": "c", "went_stale": "s", "data_returned": "d", "resolved": "R"}
+_WHOLE_LIFE = re.compile("F(c|sd|S)*s?R?S?")
+_LETTERS = {
+    "fired": "F",
+    "severity_changed": "c",
+    "went_stale": "s",
+    "data_returned": "d",
+    "stabilized": "S",
+    "resolved": "R",
+}
 JUDGED = ("fired", "severity_changed", "resolved")
 
 
@@ -192,8 +199,8 @@ def weigh(expected: Iterable[Entry], seen: Iterable[Entry]) -> Balance:
 def compare(expected: Iterable[Entry], told: Iterable[Told]) -> Balance:
     """Compare the books with what was told, repeats of one message id removed before.
 
-    Going stale and coming back depend on who listened when, so they are not counted; but
-    they must come in their place in the life of an alert.
+    Going stale and coming back depend on who listened when, and other tests count what flaps, so
+    they are not counted; but they must come in their place in the life of an alert.
     """
     listed = [one for one in told if one.entry.rule in (HELD, NOW)]
     balance = weigh(expected, (one.entry for one in listed if one.entry.transition in JUDGED))

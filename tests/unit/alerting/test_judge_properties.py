@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,6 +80,57 @@ def test_every_resolved_follows_one_fired_and_a_good_value(course: list[tuple[fl
             assert fired.get(change.alert.alert_id) == 1
             assert change.at in good_at
     assert all(count == 1 for count in fired.values())
+
+
+@dataclass(frozen=True)
+class Disturbed:
+    """A message's interval and value, by how much its clock is wrong, and what comes before it."""
+
+    gap_s: float
+    value: float
+    wrong_s: float
+    before: str
+
+
+disturbed = st.builds(
+    Disturbed,
+    st.sampled_from((10.0, 30.0, 70.0, 600.0)),
+    values,
+    st.sampled_from((0.0, 0.0, 0.0, 60.0, -60.0)),
+    st.sampled_from(("", "", "repeats", "shuffled", "restart", "silence")),
+)
+
+
+@given(st.lists(disturbed, min_size=1, max_size=30), st.randoms(use_true_random=False))
+def test_whatever_happens_on_the_way_nothing_is_resolved_or_invented(
+    course: list[Disturbed], dice: Random
+) -> None:
+    """Clocks that step, gaps of ten minutes, silence, restarts, what comes late, again and shuffled."""
+    court, sent, now_s = Court(), list[MetricsBatch](), 0.0
+    value_at: dict[datetime, float] = {}
+    for number, one in enumerate(course):
+        now_s += one.gap_s
+        if one.before in ("repeats", "shuffled"):
+            again = sent[-4:]
+            if one.before == "shuffled":
+                dice.shuffle(again)
+            court.hear(*again, stored_after_s=now_s)
+        elif one.before == "restart":
+            court.restart()
+        elif one.before == "silence":
+            court.listen(one.gap_s, now_s=now_s)
+        message = cpu(now_s + one.wrong_s + number * 1e-6, one.value)  # no two at one moment
+        sent.append(message)
+        value_at[message.at] = one.value
+        court.hear(message, stored_after_s=now_s)
+    firing: set[str] = set()
+    for change in court.changes:
+        if change.transition is Transition.FIRED:
+            assert value_at[change.at] > 0.80
+            firing.add(change.alert.alert_id)
+        elif change.transition is Transition.RESOLVED:
+            assert value_at[change.at] <= 0.72
+            firing.remove(change.alert.alert_id)
 
 
 @given(courses, st.lists(st.floats(0.1, 500), max_size=25))
