@@ -84,7 +84,7 @@ def test_killed_anywhere_it_tells_what_the_books_say_once(
 
 
 def test_more_than_may_wait_for_the_store_is_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judging, "WAITING_AT_MOST", 2)
+    monkeypatch.setattr(judging, "WAITING_AT_MOST", 3)
     samples = [
         Sample("web-1", T0 + timedelta(seconds=n), T0 + timedelta(seconds=n), QUIET if n % 2 else WORSE)
         for n in range(40)
