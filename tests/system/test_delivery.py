@@ -8,6 +8,7 @@ import hmac
 import signal
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,13 @@ import pytest
 
 from tests.system.mailserver import PASSWORD, mail_server
 from tests.system.platform import Platform, Source, await_that
-from tests.system.receiver import Behaviour, Mailbox, Receiver, await_call, mailbox, receiving
+from tests.system.receiver import Behaviour, Call, Mailbox, Receiver, await_call, mailbox, receiving
 
 BREACH = [0.99] * 8  # ten seconds apart: longer than the 60 s of `high-cpu`
+RULES = """
+rules:
+  - {name: swings, metric: swings.value, thresholds: {warning: 0.8}, for: 0s, summary: "{source} at {value}"}
+"""
 CHANNELS = """
 channels:
   - name: signed
@@ -39,7 +44,7 @@ class Scene:
         self.file = folder / "channels.yaml"
         self.file.write_text(CHANNELS.format(signed=self.signed.url, broken=self.broken.url))
         self.rules = folder / "rules.yaml"
-        self.rules.write_text("rules: []\n")
+        self.rules.write_text(RULES)
         self.platform = Platform(
             folder / "data",
             ATALAIA_ALERTING_RULES=str(self.rules),
@@ -129,15 +134,42 @@ async def test_a_rule_that_is_removed_ends_its_alerts(scene: Scene) -> None:
     await scene.fires(Source("removed"))
     alert_id = scene.alert("removed")["alert_id"]
     await_call(scene.webhook, lambda it: it.said("removed") == ["removed firing"])
-    scene.rules.write_text("rules:\n  - {name: high-cpu, enabled: false}\n")
+    scene.rules.write_text(RULES + "  - {name: high-cpu, enabled: false}\n")
     scene.platform.child("services.alerting").send_signal(signal.SIGHUP)
     await_call(scene.webhook, lambda it: it.said("removed") == ["removed firing", "removed resolved"])
-    scene.rules.write_text("rules: []\n")
+    scene.rules.write_text(RULES)
     scene.platform.child("services.alerting").send_signal(signal.SIGHUP)
     alert = scene.platform.get(f"/alerts/{alert_id}")[1]
     assert (alert["state"], alert["resolved_by"]) == ("resolved", "rule_removed")
     transitions = [one["transition"] for one in alert["timeline"] if one["type"] == "transition"]
     assert transitions == ["fired", "resolved"]
+
+
+async def an_hour(scene: Scene, name: str, low: float, high: float, *, until: str) -> list[Call]:
+    """Publish 48 minutes of a value that swings every half minute, and eleven of a good one.
+
+    Return what the webhook is told, once it was told of `until`.
+    """
+    source = Source(name, series="swings.value")
+    source.at = datetime.now(UTC) - timedelta(minutes=59.5)
+    swinging = [high if n // 3 % 2 else low for n in range(48 * 6)]
+    await scene.publish(source, *swinging, *[0.1] * (11 * 6))
+    await_call(scene.webhook, lambda it: any(until in one["transitions"] for one in it.alerts(name)))
+    return [call for call in scene.webhook.taken if f'"{name}"'.encode() in call.raw]
+
+
+async def test_an_hour_of_swinging_within_the_clear_band_is_two_messages(scene: Scene) -> None:
+    assert len(await an_hour(scene, "within", 0.75, 0.85, until="resolved")) == 2
+
+
+async def test_an_hour_of_swinging_beyond_it_is_a_beginning_a_digest_and_an_end(scene: Scene) -> None:
+    calls = await an_hour(scene, "beyond", 0.1, 0.9, until="stabilized")
+    beginning, digest, end = (call.body["alerts"] for call in calls if b'"flapping":true' in call.raw)
+    assert len(calls) <= 3 + 4  # it flaps from the third time on
+    assert (beginning[-1]["transitions"], beginning[-1]["flapping"]) == (["fired"], True)
+    assert len(digest) > 20
+    assert end[-1]["transitions"][-1] == "stabilized"
+    assert {alert["status"] for alert in end} == {"resolved"}
 
 
 async def test_the_signature_proves_the_body(scene: Scene) -> None:

@@ -10,7 +10,7 @@ from atalaia.events.metrics import MetricsBatch
 from atalaia.stats import Histogram
 from services.alerting.domain.lifecycle import Track
 from services.alerting.domain.rules import OVER_COUNTERS, QUANTILES, Rule
-from services.alerting.domain.windows import Events, Happened, Values
+from services.alerting.domain.windows import Events, Values
 
 _OVER_VALUES: dict[str, Callable[[Sequence[float]], float]] = {
     "avg": lambda values: sum(values) / len(values),
@@ -48,7 +48,7 @@ class Measure:
         mine = self.members.get((batch.kind, batch.source), ())
         histograms = [series for series in mine if series in batch.histograms]
         if histograms:
-            self._events.add(at_s, self._happened(batch, histograms))
+            self._events.add(at_s, *self._happened(batch, histograms))
         readings = [self._reading(at_s, batch, series) for series in mine if series not in batch.histograms]
         return bool(histograms) or any(readings)
 
@@ -72,7 +72,8 @@ class Measure:
             return (self._events.total() or None) if function == "count" else None
         return float(_OVER_VALUES[function](values))
 
-    def _happened(self, batch: MetricsBatch, names: Iterable[str]) -> Happened:
+    def _happened(self, batch: MetricsBatch, names: Iterable[str]) -> tuple[int, int, Histogram | None]:
+        """Return how many events there were, how many count, and, where it matters, how long they took."""
         merged: Histogram | None = None
         counted = 0
         for series in names:
@@ -83,7 +84,7 @@ class Measure:
             else:
                 merged.merge(delta)
         total = merged.count if merged is not None else 0
-        return Happened(total, counted, merged if self.rule.function in QUANTILES else None)
+        return total, counted, merged if self.rule.function in QUANTILES else None
 
     def _reading(self, at_s: float, batch: MetricsBatch, series: str) -> bool:
         if series in batch.gauges:
@@ -102,7 +103,7 @@ class Measure:
         if grown is None:
             return
         if self.rule.function == "share":
-            self._events.add(at_s, Happened(grown, grown if self.rule.counts(series) else 0.0))
+            self._events.add(at_s, grown, grown if self.rule.counts(series) else 0.0)
         else:
             self._values.add(at_s, grown)
 

@@ -74,7 +74,30 @@ class Happened:
 
     total: float
     counted: float
-    histogram: Histogram | None = None
+    histogram: Packed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A histogram that lies in a window until it falls out: 12 bytes a bucket instead of seventy."""
+
+    scale: int
+    count: int
+    sum: float
+    min: float
+    max: float
+    zero_count: int
+    buckets: array[int]
+    counts: array[int]
+
+    @classmethod
+    def of(cls, one: Histogram) -> Packed:
+        buckets, counts = array("i", one.buckets), array("q", one.buckets.values())
+        return cls(one.scale, one.count, one.sum, one.min, one.max, one.zero_count, buckets, counts)
+
+    def histogram(self) -> Histogram:
+        buckets = dict(zip(self.buckets, self.counts, strict=True))
+        return Histogram(self.scale, self.count, self.sum, self.min, self.max, self.zero_count, buckets)
 
 
 class Events:
@@ -87,11 +110,13 @@ class Events:
     def advance(self, at_s: float) -> None:
         for happened in self._timed.advance(at_s):
             if happened.histogram is not None:
-                self._merged.unmerge(happened.histogram)
+                self._merged.unmerge(happened.histogram.histogram())
 
-    def add(self, at_s: float, happened: Happened) -> None:
-        if self._timed.add(at_s, happened) and happened.histogram is not None:
-            self._merged.merge(happened.histogram)
+    def add(self, at_s: float, total: float, counted: float, histogram: Histogram | None = None) -> None:
+        """Take in the events of one message; the histogram stays the caller's."""
+        packed = None if histogram is None else Packed.of(histogram)
+        if self._timed.add(at_s, Happened(total, counted, packed)) and histogram is not None:
+            self._merged.merge(histogram)
 
     def total(self) -> float:
         return sum(happened.total for happened in self._timed.inside())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atalaia.stats import Histogram
-from services.alerting.domain.windows import Events, Happened, Values
+from services.alerting.domain.windows import Events, Values
 
 WINDOW_S = 10.0
 steps = st.lists(st.tuples(st.integers(-3, 4), st.floats(0.001, 100)), min_size=1, max_size=60)
@@ -48,7 +48,7 @@ def test_a_quantile_is_that_of_all_events_in_the_window(
         histogram = Histogram(scale=scale)
         histogram.record(value)
         window.advance(at_s)
-        window.add(at_s, Happened(1, 0, histogram))
+        window.add(at_s, 1, 0, histogram)
     exact = sorted(inside(seen))
     rank = max(0, -(-len(exact) * int(q * 100) // 100) - 1)
     found = window.quantile(q)
