@@ -292,6 +292,9 @@ class Desk:
     def _items(self, group: Group, now: datetime, hidden: Hidden, *, together: bool) -> list[Item]:
         items, dropped = group.items(now, hidden, self.flaps, together=together)
         self.dropped += dropped
+        for notice in dropped:
+            if flaps.calms(notice.event):
+                self.flaps.pop(flaps.series_of(notice.event), None)
         self._tidy(group)
         return items
 

@@ -54,9 +54,10 @@ class Group:
         """Return (what may be said, as it began to wait; what will never be, and no longer waits)."""
         items, dropped = [], []
         together = together or self.tries > 0
-        limited = self._limits(flaps, together=together)
+        silenced = {one for one, waiting in self.waiting.items() if hidden(waiting[-1].event)}
+        limited = self._limits(flaps, silenced, together=together)
         for alert_id, waiting in list(self.waiting.items()):
-            hides = hidden(waiting[-1].event)
+            hides = alert_id in silenced
             ready = waiting if hides else may_leave(limited, waiting)
             if not ready:
                 continue
@@ -106,8 +107,10 @@ class Group:
         elif delivered:
             self.told[alert_id] = Told(item.event, item.sequence)
 
-    def _limits(self, flaps: Flaps, *, together: bool) -> dict[Series, int]:
-        notices = [one for waiting in self.waiting.values() for one in waiting]
+    def _limits(self, flaps: Flaps, silenced: set[str], *, together: bool) -> dict[Series, int]:
+        """Return how far each series that flaps may be told; what is silenced begins and ends nothing."""
+        listed = (waiting for alert_id, waiting in self.waiting.items() if alert_id not in silenced)
+        notices = [one for waiting in listed for one in waiting]
         if not any(one.event.flapping or calms(one.event) for one in notices):
             return {}
         return limits(flaps, sorted(notices, key=lambda one: one.id), together=together)

@@ -127,10 +127,12 @@ def fold(
     outage (`together`), as one. A silence holds everything back but the end of what was told,
     of the alert, or, where that is stable, of its series, which `flaps` for all that was told.
     """
-    resolved = waiting[-1].resolved
-    if flaps and resolved and len(waiting) == 1 and waiting[0].event.transition is Transition.STABILIZED:
-        return Item(waiting[0].event, waiting[0].sequence, (Transition.STABILIZED.value,), (waiting[0].id,))
+    last = waiting[-1]
+    resolved = last.resolved
     if resolved and not told:
+        if flaps and last.event.transition is Transition.STABILIZED and (hidden or len(waiting) == 1):
+            ids = tuple(notice.id for notice in waiting)
+            return Item(last.event, last.sequence, (Transition.STABILIZED.value,), ids)
         if hidden or len(waiting) == 1:
             return Held.OVER
         if not together:

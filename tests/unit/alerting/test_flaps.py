@@ -139,6 +139,33 @@ def test_a_silence_hides_it_and_its_end_is_told_where_it_was_known() -> None:
     assert stable(scene, 2, 5000).leaves() == ["group: a#2 stabilized"]
 
 
+def test_what_a_silence_does_not_hide_begins_it() -> None:
+    scene = Scene()
+    scene.hides = lambda event: event.severity is Severity.WARNING
+    scene.happens("a#1", "fired", flapping=True)
+    scene.at(5).happens("a#2", "fired", flapping=True, severity=Severity.CRITICAL)
+    assert scene.leaves() == ["group: a#2 fired"]
+
+
+def test_a_silence_does_not_hide_the_end_with_what_was_before_it() -> None:
+    scene = begun()
+    scene.hides = lambda event: True
+    scene.leaves()
+    scene.at(4000).happens("a#2", "fired", "resolved", flapping=True)
+    assert stable(scene, 2, 4700).leaves() == ["group: a#2 stabilized"]
+    assert scene.desk.flaps == {}
+
+
+def test_a_source_that_left_in_silence_begins_anew() -> None:
+    scene = begun()
+    scene.hides = lambda event: True
+    scene.leaves()
+    scene.at(60).happens("a#2", "fired", flapping=True).happens("a#2", "resolved", resolved_by="source_left")
+    assert scene.leaves() == []
+    scene.hides = lambda event: False
+    assert scene.at(300).happens("a#3", "fired", flapping=True).leaves() == ["group: a#3 fired"]
+
+
 def test_nothing_is_told_of_what_flapped_in_silence() -> None:
     scene = Scene()
     scene.hides = lambda event: True
