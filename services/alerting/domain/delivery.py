@@ -84,6 +84,7 @@ class Desk:
         for notice in notices:
             group = self.group(notice.group, notice.interval_s, notice.remind_s)
             group.waiting.setdefault(notice.alert_id, []).append(notice)
+            group.resting = group.resting and flaps.waits(self.flaps, notice.event)
             self._busy.setdefault(group.key)
 
     def reopen(self, message: Message, *, tries: int, retry_at: datetime, sealed: bool) -> None:
@@ -191,7 +192,7 @@ class Desk:
         wait_s = min(RETRY_MOST_S, delay_s(attempt, first_s=RETRY_FIRST_S, most_s=RETRY_MOST_S, dice=dice))
         asked_s = min(outcome.retry_after_s or 0.0, RETRY_AFTER_MOST_S)
         for group in groups:
-            group.tries = attempt
+            group.tries, group.resting = attempt, False
             group.retry_at = now + timedelta(seconds=max(wait_s, asked_s))
             group.sealed = message if outcome.maybe or group.sealed is not None else None
             self._busy.setdefault(group.key)
@@ -238,6 +239,9 @@ class Desk:
                 self.flaps.pop(series, None)
             else:
                 self.flaps[series] = flap
+        if changed:  # a series may be in several groups
+            for group in self._groups.values():
+                group.resting = False
         return changed
 
     def _sealed(self, now: datetime, merged: bool) -> list[Message]:
@@ -280,7 +284,7 @@ class Desk:
     def _ready(self) -> Iterator[Group]:
         for key in list(self._busy):
             group = self._groups[key]
-            if not group.flying:
+            if not (group.flying or group.resting):
                 yield group
 
     def _reached(self, at: datetime | None, now: datetime) -> bool:

@@ -60,6 +60,12 @@ def calms(event: AlertTransition) -> bool:
     return event.transition is Transition.STABILIZED or (event.state == "resolved" and not by_itself)
 
 
+def waits(flaps: Flaps, event: AlertTransition) -> bool:
+    """Return whether this is more of the same of what a channel knows to flap."""
+    known = flaps.get(series_of(event))
+    return known is not None and bool(event.flapping) and not (calms(event) or known.leaves(event))
+
+
 def limits(flaps: Flaps, waiting: Iterable[Notice], *, together: bool) -> dict[Series, int]:
     """Return the last notice of each series that flaps that may leave now; 0: none may.
 

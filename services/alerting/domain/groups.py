@@ -29,7 +29,11 @@ Hidden = Callable[[AlertTransition], bool]
 
 @dataclass(slots=True)
 class Group:
-    """One delivery group. `sealed` may have been received: it is repeated as it is, before anything else."""
+    """One delivery group. `sealed` may have been received: it is repeated as it is, before anything else.
+
+    `resting`: all that waits is more of the same of what flaps; nothing to look at until more comes.
+    `released`: since when what was held back of a series may leave.
+    """
 
     key: str
     interval_s: float
@@ -43,6 +47,8 @@ class Group:
     sealed: Message | None = None
     open_keys: set[str] = field(default_factory=set)
     flying: bool = False
+    resting: bool = False
+    released: dict[Series, datetime] = field(default_factory=dict)
 
     @property
     def idle(self) -> bool:
@@ -75,14 +81,19 @@ class Group:
             elif isinstance(said, Item):
                 items.append(said)
         items.sort(key=lambda item: item.notices)
+        for series, last in limited.items():
+            if last:
+                self.released.setdefault(series, now)
+        self.resting = bool(limited) and not (items or dropped or silenced)
         if self.tries:  # what has been tried for too long ends by itself, apart from the rest
             old = [one for one in items if too_old(self.since(one), now)]
             items = old or items
         return items[:ITEMS_AT_MOST], dropped
 
     def since(self, item: Item) -> datetime:
-        """Return when the first of an alert's transitions began to wait."""
-        return self.waiting[item.event.alert_id][0].queued_at
+        """Return when the first of an alert's transitions began to wait, or was no longer held back."""
+        released = self.released.get(series_of(item.event))
+        return released or self.waiting[item.event.alert_id][0].queued_at
 
     def leave_at(self, items: list[Item], now: datetime) -> datetime:
         """Return when these may leave: first and resolving ones now, others after the interval.
@@ -101,6 +112,7 @@ class Group:
         """Take an alert's transitions as said, or as never to be said."""
         alert_id = item.event.alert_id
         said = set(item.notices)
+        self.released.pop(series_of(item.event), None)
         self._keep(alert_id, [one for one in self.waiting.get(alert_id, []) if one.id not in said])
         if item.resolved:
             self.told.pop(alert_id, None)

@@ -74,6 +74,18 @@ def test_the_end_of_a_series_whose_alerts_are_all_over_is_a_message() -> None:
     assert stable(scene, 2, 2400).leaves() == ["group: a#2 stabilized"]
 
 
+def test_what_was_held_back_for_a_day_is_not_given_up_for_that() -> None:
+    scene = begun()
+    (end,) = stable(scene, 1, 90_000).due()
+    assert end.since == scene.now
+    scene.answer(end, REFUSED)
+    (again,) = scene.at(90_000 + 86_390).due()
+    assert again.since == end.since
+    scene.answer(again, DELIVERED)
+    (start,) = scene.at(200_000).happens("a#2", "fired", flapping=True).due()
+    assert start.since == scene.now
+
+
 def test_what_fires_after_it_was_stable_is_told_as_ever() -> None:
     scene = flaps(begun(), 2, 20)
     stable(scene, 2, 625).leaves()
