@@ -110,7 +110,9 @@ class Desk:
             chosen += self._digests(now, hidden)
         else:
             chosen += self._composed(now, hidden, room)
-            chosen += self._reminders(now, hidden)
+            leaving = {key for message in chosen for key in message.groups}
+            # one message of a group at a time: a second would hide what became of the first
+            chosen += (one for one in self._reminders(now, hidden) if leaving.isdisjoint(one.groups))
         if not chosen and not self._in_flight and not self.open:
             self._catching_up = False
         chosen = chosen[:room]

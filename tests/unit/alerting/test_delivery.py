@@ -241,6 +241,14 @@ def test_each_reminder_has_a_key_of_its_own() -> None:
     assert len(set(keys)) == 3
 
 
+def test_a_reminder_does_not_leave_beside_other_news_of_its_group() -> None:
+    scene = Scene().happens("a", "fired").happens("b", "fired")
+    scene.leaves()
+    scene.at(3600).happens("a", "resolved")
+    assert scene.leaves(TIMED_OUT) == ["group: a resolved"]
+    assert scene.at(3610).leaves() == ["group: a resolved"]
+
+
 @pytest.mark.parametrize("why", ["acknowledged", "silenced", "resolved"])
 def test_no_reminder_of_what_is(why: str) -> None:
     scene = Scene().happens("a", "fired")
