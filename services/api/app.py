@@ -38,11 +38,16 @@ from services.api.adapters.rules import ReplicatedRules
 from services.api.domain.active import ActiveAlerts
 from services.api.domain.newest import Newest
 from services.api.domain.registry import Registry
+from services.api.domain.tails import Tails
 from services.api.handlers import problems
 from services.api.handlers.alerts import AlertHandlers
 from services.api.handlers.guard import Guard
 from services.api.handlers.health import HealthHandlers
+from services.api.handlers.live import hub_of
+from services.api.handlers.live.endpoint import StreamHandlers
+from services.api.handlers.live.hub import Hub
 from services.api.handlers.metrics import MetricsHandlers
+from services.api.handlers.newest_values import NewestValues
 from services.api.handlers.notifications import NotificationHandlers
 from services.api.handlers.prepared import Prepared
 from services.api.handlers.rules import RuleHandlers
@@ -70,15 +75,30 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
 
         newest, active, registry = Newest(), ActiveAlerts(), Registry(clock.now())
         histories = StreamHistories(client, settings.api_history_bytes)
-        feed = Feed(client, newest, histories, clock)
+        tails, values = Tails(), NewestValues(newest)
+        feed = Feed(client, newest, histories, tails, clock)
         alerts = PostgresAlerts(pool)
-        events = Events(active, registry, alerts, clock)
         loadtests = StreamLoadTests(client, Meanwhile(newest, histories))
         requests = AlertingRequests(client)
         probes = _probes(settings, client, pool, cache)
         health = HealthHandlers(registry, active, probes, clock)
         kept = cache.cached(ttl_s=KEPT_S, namespace="gateway")
-        metrics = MetricsHandlers(newest, histories, StreamDepartures(client, clock), feed.sums, clock, kept)
+        departures = StreamDepartures(client, clock)
+        metrics = MetricsHandlers(newest, values, histories, departures, feed.sums, clock, kept)
+        live = hub_of(
+            stream=feed,
+            newest=newest,
+            values=values,
+            histories=histories,
+            tails=tails,
+            alerts=alerts,
+            loadtests=loadtests,
+            health=health,
+            metrics=metrics,
+            clock=clock,
+            most_readers=settings.api_most_readers,
+        )
+        events = Events(active, registry, alerts, clock, live.hear)
         app = _application(
             health,
             metrics,
@@ -88,6 +108,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
             RuleHandlers(ReplicatedRules(client), health.instances),
             SystemHandlers(describe_machine, health.instances, _links(settings)),
             LoadTestHandlers(loadtests, LoadgenRequests(client)),
+            StreamHandlers(live),
             RootHandlers(lifecycle.ready, lifecycle.stopping),
         )
         served, reporter = measured(app, settings.nats_url, clock)
@@ -123,9 +144,10 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
                 group.create_task(events.reconcile()),
                 group.create_task(probes.run()),
                 group.create_task(_keep_alerted(feed, active)),
+                group.create_task(live.run()),
             ]
             reporter.start()
-            web = group.create_task(_serve_http(Guard(served, settings.hosts), listener, lifecycle))
+            web = group.create_task(_serve_http(Guard(served, settings.hosts), listener, lifecycle, live))
             group.create_task(announce(client, lifecycle, clock, service="api", instance=settings.instance))
             group.create_task(
                 report(
@@ -183,6 +205,7 @@ def _application(
     rules: RuleHandlers,
     system: SystemHandlers,
     loadtests: LoadTestHandlers,
+    stream: StreamHandlers,
     root: RootHandlers,
 ) -> FastAPI:
     app = FastAPI(
@@ -194,7 +217,7 @@ def _application(
     )
     problems.install(app)
     router = APIRouter(prefix=PREFIX, tags=["monitoring"])
-    for handlers in (health, metrics, alerts, notifications, cache, rules, system, loadtests):
+    for handlers in (health, metrics, alerts, notifications, cache, rules, system, loadtests, stream):
         handlers.register(router)
     app.include_router(router)
     root.register(app)
@@ -219,7 +242,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve_http(app: ASGIApp, listener: socket.socket, lifecycle: Lifecycle) -> None:
+async def _serve_http(app: ASGIApp, listener: socket.socket, lifecycle: Lifecycle, live: Hub) -> None:
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -234,6 +257,7 @@ async def _serve_http(app: ASGIApp, listener: socket.socket, lifecycle: Lifecycl
 
     async def stop() -> None:
         await lifecycle.stopping.wait()
+        live.close()  # an open stream would not end by itself
         server.should_exit = True
 
     async with asyncio.TaskGroup() as group:

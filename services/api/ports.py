@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,14 +51,19 @@ class AlertRecord:
 
 @dataclass(frozen=True, slots=True)
 class AlertQuery:
-    """Which alerts; newest first, those before `before` (an alert_id)."""
+    """Which alerts; newest first, those before `before` (an alert_id).
 
-    state: AlertState
+    `since`, `until`: those that were there at some moment between them.
+    """
+
+    state: AlertState | None
     severity: Severity | None = None
     rule: str | None = None
     source: str | None = None
     limit: int = 50
     before: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 class AlertReader(Protocol):
@@ -70,6 +76,10 @@ class AlertReader(Protocol):
         ...
 
     async def firing(self) -> list[Known]: ...
+
+    async def current(self, known: Sequence[str]) -> list[tuple[int, AlertRecord]]:
+        """Return (sequence, alert) of those that are pending or fire, and of those `known` that ended."""
+        ...
 
     async def hidden_by(self, matchers: Conditions, limit: int) -> tuple[list[AlertRecord], int]:
         """Return the newest firing alerts that these conditions match, and how many there are."""
@@ -206,6 +216,24 @@ class Histories(Protocol):
         ...
 
 
+class FollowedStream(Protocol):
+    """The stream of metrics, as far as it was taken. `loaded` once everything stored was seen."""
+
+    loaded: asyncio.Event
+
+    @property
+    def sequence(self) -> int: ...
+
+    @property
+    def stream(self) -> str:
+        """Return what tells it from another stream of the same name: a few hex digits."""
+        ...
+
+    def news(self) -> set[str]:
+        """Return the names of the subjects with a newer message since the last call."""
+        ...
+
+
 class Departures(Protocol):
     async def publish_final(
         self, *, kind: str, group: str, source: str, after: datetime, interval_s: float
@@ -233,6 +261,21 @@ class LoadTests(Protocol):
 
     async def one(self, run_id: str) -> dict[str, Any] | None: ...
 
+    def news(self) -> tuple[list[dict[str, Any]], list[tuple[str, dict[str, Any]]]]:
+        """Return the runs that changed since the last call, and new windows as (run_id, window), in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTestLimits:
+    """What the load generator's operator allows. `hosts`: beside loopback."""
+
+    hosts: list[str]
+    default_url: str
+    max_rps: float
+    max_users: int
+    max_duration_s: float
+
 
 class LoadTestRunner(Protocol):
     async def run(self, request: LoadTestRequest) -> str:
@@ -241,6 +284,10 @@ class LoadTestRunner(Protocol):
 
     async def end(self, run_id: str) -> bool:
         """End a run early; False where none of that name goes on. Raises `Transient`."""
+        ...
+
+    async def limits(self) -> LoadTestLimits:
+        """Raise `Transient` where no load generator answers."""
         ...
 
 

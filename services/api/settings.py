@@ -25,6 +25,8 @@ class ApiSettings(DatabaseSettings):
         256 * MIB, ge=MIB, description="most memory for history that is kept at hand"
     )
 
+    api_most_readers: int = Field(2000, ge=1, le=100_000, description="most live streams open at once")
+
     @property
     def hosts(self) -> frozenset[str]:
         """Return the host names that are known beside IP literals."""

@@ -18,6 +18,7 @@ from atalaia.events.streams import streams
 from services.api.adapters.feed import Feed
 from services.api.adapters.histories import StreamHistories
 from services.api.domain.newest import Newest
+from services.api.domain.tails import Tails
 
 BEGAN = datetime.now(UTC) - timedelta(seconds=60)
 
@@ -41,7 +42,7 @@ async def publish(client: Client, source: str, *values: object) -> None:
 async def started(client: Client) -> AsyncIterator[Newest]:
     """A gateway's newest messages, once all that is stored has been seen."""
     newest = Newest()
-    feed = Feed(client, newest, StreamHistories(client, 2**20), SystemClock())
+    feed = Feed(client, newest, StreamHistories(client, 2**20), Tails(), SystemClock())
     following = asyncio.create_task(feed.run())
     await asyncio.wait_for(feed.loaded.wait(), 10)
     yield newest

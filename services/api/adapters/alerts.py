@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,6 +18,7 @@ from services.api.domain.active import Known
 from services.api.ports import AlertQuery, AlertRecord
 
 ANSWERS_WITHIN_S = 3.0
+MOST_CURRENT = 10_000
 _FIELDS = """
 SELECT a.alert_id, t.transition, coalesce(t.at, a.last_at) AS at, a.rule, a.series, a.source, a.kind,
        a."group", a.severity, a.state, a.value, a.threshold, a.started_at, a.summary, a.labels, a.resolved_at,
@@ -25,12 +26,18 @@ SELECT a.alert_id, t.transition, coalesce(t.at, a.last_at) AS at, a.rule, a.seri
        a.stale, t.event, a.sequence
 FROM alerts a LEFT JOIN alert_transitions t ON t.alert_id = a.alert_id AND t.sequence = a.sequence"""
 _PAGE = f"""{_FIELDS}
-WHERE a.state = $1 AND ($2::text IS NULL OR a.severity = $2) AND ($3::text IS NULL OR a.rule = $3)
+WHERE ($1::text IS NULL OR a.state = $1) AND ($2::text IS NULL OR a.severity = $2)
+  AND ($3::text IS NULL OR a.rule = $3)
   AND ($4::text IS NULL OR a.source = $4) AND ($5::text IS NULL OR a.alert_id < $5)
-ORDER BY a.alert_id DESC LIMIT $6"""
+  AND ($6::timestamptz IS NULL OR a.resolved_at IS NULL OR a.resolved_at >= $6)
+  AND ($7::timestamptz IS NULL OR a.started_at <= $7)
+ORDER BY a.alert_id DESC LIMIT $8"""
 _ONE = f"{_FIELDS} WHERE a.alert_id = $1"
 _FIRING = f"{_FIELDS} WHERE a.state = 'firing'"
 _ALL_FIRING = f"{_FIELDS} WHERE a.state = 'firing' ORDER BY a.alert_id DESC"
+_CURRENT = f"""
+({_FIELDS} WHERE a.state IN ('pending', 'firing') ORDER BY a.alert_id DESC LIMIT {MOST_CURRENT})
+UNION ALL {_FIELDS} WHERE a.state = 'resolved' AND a.alert_id = ANY ($1::text[])"""
 _SILENCES = "SELECT matchers FROM silences WHERE starts_at <= now() AND ends_at > now()"
 _DELIVERIES = """
 SELECT t.at, d.channel, t.attempt, t.outcome, t.http_status, t.detail
@@ -57,7 +64,15 @@ class PostgresAlerts:
     async def page(self, query: AlertQuery) -> list[AlertRecord]:
         async with self._session() as connection:
             rows = await connection.fetch(
-                _PAGE, query.state, query.severity, query.rule, query.source, query.before, query.limit
+                _PAGE,
+                query.state,
+                query.severity,
+                query.rule,
+                query.source,
+                query.before,
+                query.since,
+                query.until,
+                query.limit,
             )
             silences = await _current_silences(connection)
         return [_record(row, silences) for row in rows]
@@ -87,6 +102,12 @@ class PostgresAlerts:
             for row in rows
             if row["event"] is not None
         ]
+
+    async def current(self, known: Sequence[str]) -> list[tuple[int, AlertRecord]]:
+        async with self._session() as connection:
+            rows = await connection.fetch(_CURRENT, list(known))
+            silences = await _current_silences(connection)
+        return [(row["sequence"], _record(row, silences)) for row in rows]
 
 
 async def _current_silences(connection: Connection) -> list[Conditions]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import nats.errors
 from faststream.nats import NatsBroker, NatsMessage
@@ -29,8 +30,17 @@ ANSWERED_WITHIN_S = 0.2
 class Events:
     """Keeps the alerts that fire and the service registry up to date."""
 
-    def __init__(self, active: ActiveAlerts, registry: Registry, reader: AlertReader, clock: Clock) -> None:
+    def __init__(
+        self,
+        active: ActiveAlerts,
+        registry: Registry,
+        reader: AlertReader,
+        clock: Clock,
+        heard: Callable[[Known], None],
+    ) -> None:
+        """`heard` is told every transition that was news."""
         self._active = active
+        self._tell = heard
         self._registry = registry
         self._reader = reader
         self._clock = clock
@@ -49,8 +59,11 @@ class Events:
             transition = AlertTransition.model_validate_json(message.body)
         except ValidationError:
             return
-        if sequence.isdigit():
-            self._active.hear(Known(int(sequence), transition))
+        if not sequence.isdigit():
+            return
+        known = Known(int(sequence), transition)
+        if self._active.hear(known):
+            self._tell(known)
 
     async def announcement(self, message: NatsMessage) -> None:
         try:

@@ -20,6 +20,7 @@ from atalaia.resilience.backoff import delay_s
 from services.api.adapters.histories import StreamHistories, whole_subject
 from services.api.domain.newest import Newest, Subject
 from services.api.domain.openmetrics import Accumulated
+from services.api.domain.tails import Tails
 
 _log_ = _log.get("feed")
 LOOK_EVERY_S = 0.25
@@ -30,15 +31,19 @@ AT_ONCE = 500  # messages taken before others get a turn
 class Feed:
     """The one owner of `newest` and `sums`. `loaded` is set once everything stored has been seen."""
 
-    def __init__(self, client: Client, newest: Newest, histories: StreamHistories, clock: Clock) -> None:
+    def __init__(
+        self, client: Client, newest: Newest, histories: StreamHistories, tails: Tails, clock: Clock
+    ) -> None:
         self._client = client
         self._newest = newest
         self._histories = histories
+        self._tails = tails
         self._clock = clock
         self._sums: dict[str, dict[str, Accumulated]] = {}
         self._created: datetime | None = None
         self._sequence = 0
         self._hidden: set[str] = set()
+        self._changed: set[str] = set()
         self.loaded = asyncio.Event()
         self.keep: frozenset[tuple[str, str]] = frozenset()
 
@@ -60,6 +65,21 @@ class Feed:
         """Yield (series, sums) of a subject's histograms."""
         yield from self._sums.get(subject.name, {}).items()
 
+    def news(self) -> set[str]:
+        """Return the names of the subjects with a newer message since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    @property
+    def sequence(self) -> int:
+        """Return the stream's sequence until where everything was taken."""
+        return self._sequence
+
+    @property
+    def stream(self) -> str:
+        """Return what tells this stream from another of the same name; "0" before it was found."""
+        return f"{int(self._created.timestamp()):x}" if self._created else "0"
+
     async def _open(self) -> Reader:
         try:
             info = await self._client.jetstream(timeout=5).stream_info(METRICS_STREAM)
@@ -67,6 +87,7 @@ class Feed:
             raise Transient(f"{METRICS_STREAM}: {error!r}") from error
         created = info.created if isinstance(info.created, datetime) else None
         if created != self._created or info.state.last_seq < self._sequence:
+            self._tails.clear()
             self._histories.clear()  # another stream: its sequences say nothing about ours
             self._created, self._sequence = created, 0
         if self._sequence == 0:
@@ -112,10 +133,19 @@ class Feed:
             age_s = _age_s(stored, now)
             batch = self._newest.take(stored.subject, stored.body, stored.stored_at, age_s=age_s)
             self._histories.hear(stored)
+            if batch is not None:
+                self._tell(stored, batch)
             if batch is None and self._newest.get(stored.subject) is None and not self.loaded.is_set():
                 self._hidden.add(stored.subject)
             elif batch is not None and batch.histograms:
                 self._accumulate(stored.subject, batch)
+
+    def _tell(self, stored: Stored, batch: MetricsBatch) -> None:
+        subject = self._newest.get(stored.subject)
+        if subject is not None:
+            subject.sequence = stored.sequence
+        self._tails.hear(stored.subject, batch, stored.sequence)
+        self._changed.add(stored.subject)
 
     def _accumulate(self, subject: str, batch: MetricsBatch) -> None:
         sums = self._sums.setdefault(subject, {})

@@ -6,11 +6,14 @@ import asyncio
 import json
 import math
 import time
+from collections import deque
 from datetime import datetime
 from typing import Any
 
 import nats.errors
+import nats.js.errors
 from nats.aio.client import Client
+from pydantic import TypeAdapter, ValidationError
 
 from atalaia.broker.pull import Reader, Stored
 from atalaia.errors import Conflict, Forbidden, Invalid, Transient
@@ -19,8 +22,10 @@ from atalaia.events.streams import LOADTESTS_STREAM
 from atalaia.events.subjects import LOADTESTS_PREFIX, rpc_subject, token
 from atalaia.resilience.backoff import delay_s
 from services.api.adapters.meanwhile import Meanwhile
+from services.api.ports import LoadTestLimits
 
-ENDS = ("started", "finished")
+EVENTS = ("started", "window", "finished")
+MOST_NEWS = 600  # windows that nobody has taken yet
 MOST_WINDOWS = 50_000
 QUIET_S = 5.0
 ANSWER_WITHIN_S = 5.0
@@ -35,6 +40,11 @@ class StreamLoadTests:
         self._meanwhile = meanwhile
         self._runs: dict[str, dict[str, Any]] = {}
         self._over_by_s: dict[str, float] = {}
+        self._created: datetime | None = None
+        self._sequence = 0
+        self._changed: set[str] = set()
+        self._settled: set[str] = set()
+        self._windows: deque[tuple[str, dict[str, Any]]] = deque(maxlen=MOST_NEWS)
 
     async def run(self) -> None:
         """Follow starts and ends for ever."""
@@ -53,6 +63,17 @@ class StreamLoadTests:
         page = runs[:limit]
         return [self._as_now(run) for run in page], _cursor(page[-1]) if len(runs) > limit else None
 
+    def news(self) -> tuple[list[dict[str, Any]], list[tuple[str, dict[str, Any]]]]:
+        for run_id in self._over_by_s.keys() - self._settled:
+            if self._as_now(self._runs[run_id])["state"] == "lost":
+                self._settled.add(run_id)
+                self._changed.add(run_id)
+        runs = [self._as_now(self._runs[run_id]) for run_id in sorted(self._changed)]
+        windows = list(self._windows)
+        self._changed.clear()
+        self._windows.clear()
+        return runs, windows
+
     async def one(self, run_id: str) -> dict[str, Any] | None:
         run = self._runs.get(run_id)
         if run is None:
@@ -62,8 +83,7 @@ class StreamLoadTests:
         for stored in await self._messages(run_id):
             body = _json(stored)
             if stored.subject.endswith(".window") and len(windows) < MOST_WINDOWS:
-                body.pop("histograms", None)  # the broker keeps them for whoever adds them up
-                windows.append(body)
+                windows.append(_without_histograms(body))
             elif stored.subject.endswith(".finished"):
                 result = body
         return {**self._as_now(run), "result": result, "windows": windows, "server": await self._server(run)}
@@ -81,18 +101,37 @@ class StreamLoadTests:
         return await self._meanwhile.between(began_s, _epoch_s(run["finished_at"]))
 
     async def _follow(self) -> None:
-        subjects = [f"{LOADTESTS_PREFIX}.*.{end}" for end in ENDS]
-        reader = await Reader.open(self._client, LOADTESTS_STREAM, subjects=subjects, newest_of_each=True)
+        reader = await self._open()
         try:
             while True:
                 for stored in await reader.more(1.0):
+                    self._sequence = stored.sequence
                     self._take(stored)
         finally:
             await reader.close()
 
+    async def _open(self) -> Reader:
+        """Begin with the newest of each event of every run; later go on where it ended."""
+        try:
+            info = await self._client.jetstream(timeout=5).stream_info(LOADTESTS_STREAM)
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+            raise Transient(f"{LOADTESTS_STREAM}: {error!r}") from error
+        created = info.created if isinstance(info.created, datetime) else None
+        if created != self._created or info.state.last_seq < self._sequence:
+            self._created, self._sequence = created, 0
+        if self._sequence:
+            return await Reader.open(self._client, LOADTESTS_STREAM, from_sequence=self._sequence + 1)
+        subjects = [f"{LOADTESTS_PREFIX}.*.{event}" for event in EVENTS]
+        return await Reader.open(self._client, LOADTESTS_STREAM, subjects=subjects, newest_of_each=True)
+
     def _take(self, stored: Stored) -> None:
         body = _json(stored)
         run_id = str(body.get("run_id") or stored.subject.split(".")[2])
+        if stored.subject.endswith(".window"):
+            if time.time() - stored.stored_at.timestamp() < LOST_AFTER_S:  # not those of runs long ago
+                self._windows.append((run_id, _without_histograms(body)))
+            return
+        self._changed.add(run_id)
         run = self._runs.setdefault(
             run_id,
             {
@@ -112,6 +151,7 @@ class StreamLoadTests:
             if isinstance(length_s, int | float) and began_s is not None:
                 self._over_by_s[run_id] = began_s + length_s + LOST_AFTER_S
         else:
+            self._settled.add(run_id)
             run["finished_at"] = body.get("finished_at") or at
             run["state"] = body.get("state") or "finished"
             run["verdict"] = body.get("verdict")
@@ -147,6 +187,11 @@ def _json(stored: Stored) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def _without_histograms(window: dict[str, Any]) -> dict[str, Any]:
+    """The broker keeps them, for whoever adds them up."""
+    return {name: value for name, value in window.items() if name != "histograms"}
 
 
 def _order(run: dict[str, Any]) -> str:
@@ -194,6 +239,14 @@ class LoadgenRequests:
         except NobodyThere:
             return False
         return True
+
+    async def limits(self) -> LoadTestLimits:
+        try:
+            return TypeAdapter(LoadTestLimits).validate_python(
+                await self._ask(rpc_subject("loadgen", "limits"), b"")
+            )
+        except ValidationError as error:
+            raise Transient("the load generator's answer could not be read") from error
 
     async def _ask(self, subject: str, body: bytes) -> object:
         if not self._client.is_connected:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 from atalaia.events.metrics import HistogramDelta, MetricsBatch
@@ -35,6 +35,7 @@ class SubjectHistory:
         self.gauges: dict[str, array[float]] = {}
         self.counters: dict[str, array[float]] = {}
         self.histograms: dict[str, dict[float, Interval]] = {}
+        self.sequences = array("Q")  # of the rows' messages in their stream
         self.sequence = 0
 
     def add(self, batch: MetricsBatch, sequence: int) -> None:
@@ -50,6 +51,7 @@ class SubjectHistory:
         if verdict is Verdict.ANEW:
             self._cut_from(at_s)  # what a wrong clock put into the future
         self._append(batch, at_s)
+        self.sequences.append(sequence)
         if len(self.at_s) >= 2 * self._most:
             self._drop(len(self.at_s) - self._most)
 
@@ -57,6 +59,16 @@ class SubjectHistory:
         """Return the indices of the newest `limit` rows measured after `since_s`."""
         first = bisect_left(self.at_s, since_s)
         return range(max(first, len(self.at_s) - min(limit, self._most)), len(self.at_s))
+
+    def after(self, sequence: int) -> float:
+        """Return from when on rows are of later messages than that; inf where there are none."""
+        row = bisect_right(self.sequences, sequence)
+        return self.at_s[row] if row < len(self.at_s) else math.inf
+
+    def until(self, sequence: int) -> float:
+        """Return the time of the last row that is of no later message than that; -inf where there is none."""
+        row = bisect_right(self.sequences, sequence)
+        return self.at_s[row - 1] if row else -math.inf
 
     def intervals(self, series: str, since_s: float, limit: int) -> list[Interval]:
         """Return the events of a histogram by interval, oldest first, the newest `limit` of them."""
@@ -90,6 +102,7 @@ class SubjectHistory:
         first = bisect_left(self.at_s, at_s)
         for column in self._columns():
             del column[first:]
+        del self.sequences[first:]
         for known in self.histograms.values():
             for later_s in [one for one in known if one >= at_s]:
                 del known[later_s]
@@ -98,6 +111,7 @@ class SubjectHistory:
         oldest_s = self.at_s[count]
         for column in self._columns():
             del column[:count]
+        del self.sequences[:count]
         for known in self.histograms.values():
             for earlier_s in [one for one in known if one < oldest_s]:
                 del known[earlier_s]

@@ -21,7 +21,8 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 class Subject:
     """One (kind, source). `heard_after_s` is in listening seconds, `stored_at` the broker's time.
 
-    `answer` is for whoever prepares answers: (stale, JSON) of this very message.
+    For others to set: `sequence`, the message's in its stream; `answer`, (stale, JSON) of this very
+    message.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Subject:
     silent_after_s: float = 0.0
     left: bool = False
     body: bytes = b""
+    sequence: int = 0
     answer: tuple[bool, bytes] | None = None
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Literal
 
@@ -16,6 +16,10 @@ from services.api.domain.history import Interval, SubjectHistory
 
 Kind = Literal["gauge", "counter", "histogram"]
 Point = tuple[float | int | None, ...]
+Buckets = tuple[float, int, int, list[int]]
+Labels = Sequence[tuple[str, str]]
+BUCKET_SCALE = 2  # four buckets an octave: as fine as a heat map can show
+BUCKET_BASE = 2.0 ** (2.0**-BUCKET_SCALE)
 
 
 def kind_of(history: SubjectHistory, metric: str) -> Kind | None:
@@ -32,28 +36,67 @@ def kind_of(history: SubjectHistory, metric: str) -> Kind | None:
 
 
 def series_of(
-    history: SubjectHistory, metric: str, kind: Kind, *, since_s: float, limit: int, raw: bool
+    history: SubjectHistory,
+    metric: str,
+    kind: Kind,
+    *,
+    since_s: float,
+    limit: int,
+    raw: bool,
+    labels: Labels = (),
 ) -> Iterator[tuple[dict[str, str], list[Point]]]:
-    """Yield (labels, points) of each series of a metric, points oldest first.
+    """Yield (labels, points) of each series of a metric that has these labels, points oldest first.
 
     Gauge: (epoch_s, value). Counter: the same as a rate a second, or the readings
     with `raw`. Histogram: (epoch_s, count, sum, p50, p95, p99).
     """
     match kind:
         case "gauge":
-            for series, column in sorted(history.gauges.items()):
-                if _is_of(series, metric):
-                    yield _labels(series), _readings(history, column, since_s, limit)
+            for series, own in _chosen(history.gauges, metric, labels):
+                yield own, _readings(history, history.gauges[series], since_s, limit)
         case "counter":
-            for series, column in sorted(history.counters.items()):
-                if _is_of(series, metric):
-                    points = _readings if raw else _rates
-                    yield _labels(series), points(history, column, since_s, limit)
+            points = _readings if raw else _rates
+            for series, own in _chosen(history.counters, metric, labels):
+                yield own, points(history, history.counters[series], since_s, limit)
         case "histogram":
-            for series in sorted(history.histograms):
-                if _is_of(series, metric):
-                    intervals = history.intervals(series, since_s, limit)
-                    yield _labels(series), [one.spread or _spread(one) for one in intervals]
+            for series, own in _chosen(history.histograms, metric, labels):
+                intervals = history.intervals(series, since_s, limit)
+                yield own, [one.spread or _spread(one) for one in intervals]
+
+
+def moments_of(
+    history: SubjectHistory, metric: str, *, since_s: float, limit: int, labels: Labels = ()
+) -> list[tuple[float, list[HistogramDelta]]]:
+    """Return (epoch_s, events of each matching series) of a histogram's newest moments, oldest first."""
+    moments: dict[float, list[HistogramDelta]] = {}
+    for series, _ in _chosen(history.histograms, metric, labels):
+        for one in history.intervals(series, since_s, limit):
+            moments.setdefault(one.at_s, []).append(one.delta)
+    return sorted(moments.items(), key=lambda moment: moment[0])[-limit:]
+
+
+def bucketed(at_s: float, deltas: Iterable[HistogramDelta]) -> Buckets:
+    """Return the sum as (epoch_s, zero_count, offset, counts), in buckets of `BUCKET_SCALE`."""
+    zero_count = 0
+    counts: dict[int, int] = {}
+    for delta in deltas:
+        zero_count += delta.zero_count
+        coarser = delta.scale - BUCKET_SCALE
+        for index, count in enumerate(delta.counts, delta.offset):
+            if count:
+                counts[index >> coarser] = counts.get(index >> coarser, 0) + count
+    if not counts:
+        return at_s, zero_count, 0, []
+    offset = min(counts)
+    return at_s, zero_count, offset, [counts.get(index, 0) for index in range(offset, max(counts) + 1)]
+
+
+def _chosen(columns: Iterable[str], metric: str, labels: Labels) -> Iterator[tuple[str, dict[str, str]]]:
+    for series in sorted(columns):
+        if _is_of(series, metric):
+            own = _labels(series)
+            if all(own.get(key) == value for key, value in labels):
+                yield series, own
 
 
 def _is_of(series: str, metric: str) -> bool:

@@ -15,8 +15,10 @@ from services.api.handlers.models import (
     AlertId,
     AlertsAnswer,
     AlertWithTimeline,
+    Moment,
     PersonBody,
     Text,
+    moment_of,
 )
 from services.api.handlers.problems import described
 from services.api.ports import AlertQuery, AlertReader, AlertRequests
@@ -41,15 +43,26 @@ class AlertHandlers:
 
     async def page(
         self,
-        state: Annotated[Literal["pending", "firing", "resolved"], Query()] = "firing",
+        state: Annotated[Literal["pending", "firing", "resolved", "all"], Query()] = "firing",
         severity: Annotated[Severity | None, Query()] = None,
         rule: Annotated[Text | None, Query()] = None,
         source: Annotated[Text | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         cursor: Annotated[AlertCursor | None, Query(description="`next_cursor` of the page before")] = None,
+        since: Annotated[Moment | None, Query(description="not those resolved before")] = None,
+        until: Annotated[Moment | None, Query(description="not those that began later")] = None,
     ) -> AlertsAnswer:
         """Alerts, newest first; those that fire unless told otherwise."""
-        query = AlertQuery(state, severity, rule, source, limit + 1, cursor)
+        query = AlertQuery(
+            state=None if state == "all" else state,
+            severity=severity,
+            rule=rule,
+            source=source,
+            limit=limit + 1,
+            before=cursor,
+            since=moment_of(since, "since"),
+            until=moment_of(until, "until"),
+        )
         records = await self._reader.page(query)
         page = records[:limit]
         more = len(records) > limit

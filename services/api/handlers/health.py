@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from datetime import datetime
 from typing import Any
 
@@ -88,6 +89,15 @@ class HealthHandlers:
             },
             services=[_service(one) for one in self.instances()],
         )
+
+    async def for_the_stream(self) -> tuple[Hashable, bytes]:
+        """Return (what of it matters, the detailed answer as JSON)."""
+        said = await self.detailed()
+        deductions = tuple((one.reason, one.points) for one in said.deductions)
+        dependencies = tuple((name, one.status, one.detail) for name, one in said.dependencies.items())
+        services = tuple((one.service, one.instance, one.status, one.detail) for one in said.services)
+        matters = (said.status, said.score, deductions, dependencies, services)
+        return matters, said.model_dump_json().encode()
 
     def instances(self) -> tuple[Instance, ...]:
         """Return the service instances that are known."""

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
 
+from atalaia.errors import Invalid
 from services.api.ports import AlertRecord
 
 Text = Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\u0000]*$")]
+LabelText = Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^=\u0000]+=[^\u0000]*$")]
 AlertId = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\u0000]*$")]
 AlertCursor = Annotated[str, StringConstraints(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
-Number = float | int
+# epoch seconds, or ISO 8601 with an offset
+Moment = Annotated[FiniteFloat, Field(ge=0, le=253402300799)] | AwareDatetime
+
+
+def moment_of(given: float | datetime | None, field: str) -> datetime | None:
+    """Return a moment as a datetime; raises `Invalid` where it is beyond what one can be."""
+    try:
+        return (
+            datetime.fromtimestamp(given, UTC)
+            if isinstance(given, float)
+            else given and given.astimezone(UTC)
+        )
+    except (ValueError, OverflowError) as error:
+        raise Invalid(f"{given!r} is no moment", field=field) from error
 
 
 class FieldError(BaseModel):
@@ -82,7 +97,7 @@ class SeriesAnswer(BaseModel):
     source: str
     kind: str
     labels: dict[str, str]
-    points: list[list[float | None]]
+    points: list[list[float | list[int] | None]]
 
 
 class HistoryAnswer(BaseModel):
@@ -90,6 +105,7 @@ class HistoryAnswer(BaseModel):
     unit: str | None
     type: Literal["gauge", "counter", "histogram"]
     series: list[SeriesAnswer]
+    base: float | None = Field(None, description="of the buckets")
 
 
 class EndpointAnswer(BaseModel):
@@ -356,6 +372,18 @@ class LoadTestDetailAnswer(LoadTestAnswer):
     server: list[dict[str, Any]] = Field(
         description="series of hosts and applications, points as in /metrics"
     )
+
+
+class LoadTestLimitsAnswer(BaseModel):
+    """What may be asked for. `hosts`: beside loopback. `default_url`: where it goes without a `url`."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    hosts: list[str]
+    default_url: str
+    max_rps: float
+    max_users: int
+    max_duration_s: float
 
 
 class LoadTestAcceptedAnswer(BaseModel):

@@ -22,6 +22,7 @@ from services.api.handlers.models import (
     ClearedAnswer,
     LoadTestAcceptedAnswer,
     LoadTestDetailAnswer,
+    LoadTestLimitsAnswer,
     LoadTestsAnswer,
     StateAnswer,
     SystemAnswer,
@@ -91,6 +92,9 @@ class LoadTestHandlers:
 
     def register(self, router: APIRouter) -> None:
         router.get("/loadtests", response_model=LoadTestsAnswer)(self.page)
+        router.get("/loadtests/limits", response_model=LoadTestLimitsAnswer, responses=described(503))(
+            self.limits
+        )
         router.get("/loadtests/{run_id}", response_model=LoadTestDetailAnswer, responses=described(404, 503))(
             self.one
         )
@@ -116,6 +120,10 @@ class LoadTestHandlers:
     async def run(self, body: LoadTestRequest) -> LoadTestAcceptedAnswer:
         """Run a load test against a host that the load generator's operator allows."""
         return LoadTestAcceptedAnswer(run_id=await self._runner.run(body))
+
+    async def limits(self) -> LoadTestLimitsAnswer:
+        """What the load generator's operator allows."""
+        return LoadTestLimitsAnswer.model_validate(await self._runner.limits())
 
     async def page(
         self,

@@ -54,6 +54,20 @@ class Requests:
     def register(self, hub: NatsBroker) -> None:
         """Answer on the broker; one instance of several takes each request."""
         hub.subscriber(rpc_subject("loadgen", "run"), queue="loadgen")(self.run)
+        hub.subscriber(rpc_subject("loadgen", "limits"), queue="loadgen")(self.limits)
+
+    async def limits(self, message: NatsMessage) -> str:
+        """Return what may be asked for here."""
+        limits = self._limits
+        return json.dumps(
+            {
+                "hosts": limits.hosts,
+                "default_url": self._default_url,
+                "max_rps": limits.most_rps,
+                "max_users": limits.most_users,
+                "max_duration_s": limits.longest_s,
+            }
+        )
 
     async def run(self, message: NatsMessage) -> str:
         """Return `{"ok": true, "run_id"}` once it is known to run, or `{"error", "detail", "field"}`."""

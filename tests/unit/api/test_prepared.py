@@ -24,6 +24,7 @@ from services.api.domain.registry import Registry
 from services.api.handlers import problems
 from services.api.handlers.health import HealthHandlers
 from services.api.handlers.metrics import MetricsHandlers
+from services.api.handlers.newest_values import NewestValues
 from services.api.handlers.prepared import Prepared
 from services.api.ports import DependencyReport
 from tests.unit.api.builders import T0, known
@@ -93,7 +94,7 @@ class World:
     def applications(self) -> tuple[ASGIApp, ASGIApp]:
         """Return (with prepared answers, FastAPI alone), over this very state."""
         health = HealthHandlers(self.registry, self.active, self, self)
-        metrics = MetricsHandlers(self.newest, self, self, self.sums, self)
+        metrics = MetricsHandlers(self.newest, NewestValues(self.newest), self, self, self.sums, self)
         router = APIRouter()
         health.register(router)
         metrics.register(router)

@@ -1,0 +1,182 @@
+"""Alerts: from their events at once, and from the database soon after, which knows more."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from atalaia.clock import Clock
+from atalaia.errors import Transient
+from atalaia.events.alerts import AlertTransition, Transition
+from services.api.domain.active import Known
+from services.api.domain.board import Board, Versions
+from services.api.handlers.live.topics import Said, Topic
+from services.api.handlers.models import AlertAnswer
+from services.api.ports import AlertQuery, AlertReader, AlertRecord
+
+SETTLES_S = 0.25  # events come in bursts
+LOOK_EVERY_S = 2.0
+LOOK_EVERY_UNREAD_S = 10.0
+MOST_SHARE = 0.05  # of the time, that looking takes
+MOST_MISSED = 500
+
+
+class _Entry(NamedTuple):
+    sequence: int
+    record: AlertRecord
+    written: str
+
+
+class AlertsTopic(Topic):
+    """Every alert that is pending or fires, and those that lately did."""
+
+    name = "alerts"
+
+    def __init__(
+        self, reader: AlertReader, versions: Versions, clock: Clock, changed: Callable[[str], None]
+    ) -> None:
+        self._reader = reader
+        self._versions = versions
+        self._clock = clock
+        self._tell = changed
+        self._board: Board[str, _Entry] = Board()
+        self._heard = asyncio.Event()
+        self._detail = "the database was not asked yet"
+        self._detail_changed = 0
+        self._read = False
+
+    async def run(self) -> None:
+        """Keep up with the database, for ever."""
+        while True:
+            began_s = self._clock.monotonic_s()
+            self._heard.clear()
+            await self._look()
+            took_s = self._clock.monotonic_s() - began_s
+            pause_s = LOOK_EVERY_S if self._read else LOOK_EVERY_UNREAD_S
+            await self._news_within(max(pause_s, took_s / MOST_SHARE))
+            await asyncio.sleep(max(SETTLES_S, took_s / MOST_SHARE))
+
+    def attend(self, read: bool) -> None:
+        """Say whether anybody reads this: then the database is looked at more often."""
+        if read and not self._read:
+            self._heard.set()
+        self._read = read
+
+    def hear(self, known: Known) -> None:
+        """Take an event, at once."""
+        before = self._board.last(known.alert.alert_id)
+        if before is None or before.sequence < known.sequence:
+            self._put(known.sequence, _after(known.alert, before.record if before else None))
+            self._heard.set()
+            self._tell(self.name)
+
+    async def news(self, since: int | None) -> Said | None:
+        reached = self._versions.newest
+        changes = None if since is None else self._board.since(since)
+        if since is None or changes is None:
+            return Said(self._said([entry.written for _, entry in self._board.whole()]), reached)
+        if not changes and self._detail_changed <= since:
+            return None
+        return Said(self._said([entry.written for entry in changes.values], changes.gone), reached)
+
+    async def elsewhere(self, since: int) -> list[Said]:
+        said = await super().elsewhere(since)
+        asked = AlertQuery("resolved", limit=MOST_MISSED, since=datetime.fromtimestamp(since / 1e6, UTC))
+        try:
+            missed = await self._reader.page(asked)
+        except Transient:
+            return said
+        written = [_written(record) for record in reversed(missed)]
+        return [*said, Said(self._said(written, []), said[-1].reached)] if written else said
+
+    def _said(self, written: list[str], gone: list[str] | None = None) -> bytes:
+        """Return a snapshot, or with `gone` a change."""
+        left = "" if gone is None else f'"gone":{json.dumps(gone)},'
+        return (
+            f'{{"snapshot":{json.dumps(gone is None)},"complete":{json.dumps(not self._detail)},'
+            f'"detail":{json.dumps(self._detail)},{left}"alerts":[{",".join(written)}]}}'
+        ).encode()
+
+    async def _look(self) -> None:
+        before = {alert_id: entry.sequence for alert_id, entry in self._board.whole()}
+        try:
+            stored = await self._reader.current(list(before))
+        except Transient as error:
+            self._say(str(error))
+            return
+        found = set()
+        for sequence, record in stored:
+            found.add(record.alert_id)
+            known = self._board.last(record.alert_id)
+            if known is None or (known.sequence <= sequence and known.record != record):
+                self._put(sequence, record)
+                self._tell(self.name)
+        for alert_id in before.keys() - found:
+            known = self._board.get(alert_id)
+            if known is not None and known.sequence == before[alert_id]:
+                self._board.end(alert_id, None, self._next())
+                self._tell(self.name)
+        self._say("")
+
+    def _say(self, detail: str) -> None:
+        if bool(detail) != bool(self._detail):
+            self._detail_changed = self._next()
+            self._tell(self.name)
+        self._detail = detail
+
+    def _put(self, sequence: int, record: AlertRecord) -> None:
+        entry = _Entry(sequence, record, _written(record))
+        take = self._board.end if record.state == "resolved" else self._board.put
+        take(record.alert_id, entry, self._next())
+
+    def _next(self) -> int:
+        return self._versions.next(self._clock.now().timestamp())
+
+    async def _news_within(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._heard.wait()
+        except TimeoutError:
+            return
+
+
+def _after(said: AlertTransition, before: AlertRecord | None) -> AlertRecord:
+    """Return the alert after a transition. What no event says is as it was before."""
+    stale = {Transition.WENT_STALE: True, Transition.DATA_RETURNED: False, Transition.RESOLVED: False}
+    record = AlertRecord(
+        alert_id=said.alert_id,
+        transition=said.transition.value,
+        at=said.at,
+        rule=said.rule,
+        series=said.series,
+        source=said.source,
+        kind=said.kind,
+        group=said.group,
+        severity=said.severity.value,
+        state=said.state,
+        value=said.value,
+        threshold=said.threshold,
+        started_at=said.started_at,
+        summary=said.summary,
+        labels=said.labels,
+        resolved_at=said.at if said.state == "resolved" else None,
+        resolved_by=said.resolved_by,
+        acknowledged_by=said.acknowledged_by,
+        acknowledged_until=None,
+        description=said.description or "",
+        runbook_url=said.runbook_url or "",
+        flapping=bool(said.flapping),
+        stale=stale.get(said.transition, before is not None and before.stale),
+        silenced=before is not None and before.silenced,
+    )
+    if before is None or before.acknowledged_by != said.acknowledged_by:
+        return record
+    return replace(record, acknowledged_until=before.acknowledged_until)
+
+
+def _written(record: AlertRecord) -> str:
+    return AlertAnswer.of(record).model_dump_json()

@@ -1,0 +1,144 @@
+"""The points of a metric's series, of all the sources that have it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from atalaia.errors import Invalid, NotFound
+from atalaia.events.series import parse
+from services.api.domain.history import SubjectHistory
+from services.api.domain.newest import Newest, Subject
+from services.api.domain.points import (
+    BUCKET_BASE,
+    Buckets,
+    Kind,
+    Labels,
+    Point,
+    bucketed,
+    kind_of,
+    moments_of,
+    series_of,
+)
+from services.api.domain.question import Sources
+from services.api.domain.units import unit_of
+from services.api.ports import Histories
+
+MOST_POINTS = 100_000
+SEARCHED_SUBJECTS = 20
+MOMENTS_AT_ONCE = 50  # added up before others get a turn
+PointsAs = Literal["rate", "raw", "buckets"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which points of a metric: those measured at `since_s` or later, the newest `limit` of each series."""
+
+    metric: str
+    since_s: float = float("-inf")
+    limit: int = 1000
+    points_as: PointsAs = "rate"
+    labels: Labels = ()
+
+
+def holding(newest: Newest, sources: Sources, metric: str) -> list[Subject]:
+    """Return the subjects that have a metric in their newest message, by kind, then source."""
+    return [subject for subject in candidates(newest, sources) if has(subject, metric)]
+
+
+def candidates(newest: Newest, sources: Sources) -> list[Subject]:
+    found = newest.subjects(source=sources.source, kind=sources.kind)
+    return [one for one in found if sources.group in (None, one.group)]
+
+
+async def points_in(
+    history: SubjectHistory, kind: Kind, wanted: Wanted
+) -> list[tuple[dict[str, str], Sequence[Point | Buckets]]]:
+    """Return (labels, points) of each series; as buckets all series in one.
+
+    Raises:
+        Invalid: buckets are asked of what is no histogram.
+    """
+    if wanted.points_as != "buckets":
+        return list(
+            series_of(
+                history,
+                wanted.metric,
+                kind,
+                since_s=wanted.since_s,
+                limit=wanted.limit,
+                raw=wanted.points_as == "raw",
+                labels=wanted.labels,
+            )
+        )
+    if kind != "histogram":
+        raise Invalid(f"{wanted.metric} is a {kind}: only a histogram has buckets", field="as")
+    moments = moments_of(
+        history, wanted.metric, since_s=wanted.since_s, limit=wanted.limit, labels=wanted.labels
+    )
+    points: list[Buckets] = []
+    for first in range(0, len(moments), MOMENTS_AT_ONCE):
+        points += [bucketed(at_s, deltas) for at_s, deltas in moments[first : first + MOMENTS_AT_ONCE]]
+        await asyncio.sleep(0)
+    return [({}, points)] if points else []
+
+
+def answer(metric: str, kind: Kind, found: list[dict[str, Any]], points_as: PointsAs) -> dict[str, Any]:
+    """Return what is said of a metric, by history and stream alike."""
+    base = {"base": BUCKET_BASE} if points_as == "buckets" else {}
+    return {"metric": metric, "unit": unit_of(metric), "type": kind, **base, "series": found}
+
+
+class SeriesHistory:
+    def __init__(self, newest: Newest, histories: Histories) -> None:
+        self._newest = newest
+        self._histories = histories
+
+    async def of(self, sources: Sources, wanted: Wanted) -> dict[str, Any]:
+        """Return a metric's history.
+
+        Raises:
+            NotFound: no such source, or no such metric, was ever seen.
+            Invalid: it is too much, or asked for in a form that it has not.
+            Transient: the broker is away.
+        """
+        known = candidates(self._newest, sources)
+        if not known and (sources.source, sources.group) != (None, None):
+            field = "group" if sources.source is None else "source"
+            raise NotFound(f"no source of {sources.source or sources.group!r} was ever seen", field=field)
+        # if none has it now, a few that may have had it
+        subjects = holding(self._newest, sources, wanted.metric) or known[:SEARCHED_SUBJECTS]
+        return await self._collect(subjects, wanted)
+
+    async def _collect(self, subjects: Iterable[Subject], wanted: Wanted) -> dict[str, Any]:
+        found: list[dict[str, Any]] = []
+        kind: Kind | None = None
+        points = 0
+        for subject in subjects:
+            history = await self._histories.of(subject.name)
+            here = kind_of(history, wanted.metric)
+            kind = kind or here
+            if here is None or here != kind:
+                continue
+            for labels, some in await points_in(history, here, wanted):
+                points += len(some)
+                if points > MOST_POINTS:
+                    detail = f"over {MOST_POINTS} points; ask for one `source`, a later `since` or a `limit`"
+                    raise Invalid(detail, field="source")
+                found.append(
+                    {"source": subject.source, "kind": subject.kind, "labels": labels, "points": some}
+                )
+        if kind is None:
+            raise NotFound(f"no metric {wanted.metric!r} was ever seen", field="metric_name")
+        return answer(wanted.metric, kind, found, wanted.points_as)
+
+
+def has(subject: Subject, metric: str) -> bool:
+    """Say whether a metric is in a subject's newest message."""
+    if metric.encode() not in subject.body and b"\\u" not in subject.body:
+        return False  # without reading it: there may be thousands
+    batch = subject.batch()
+    names: tuple[Iterable[str], ...] = (batch.gauges, batch.counters, batch.histograms)
+    return any(parse(series)[0] == metric for columns in names for series in columns)
