@@ -73,8 +73,8 @@ class Board(Generic[K, V]):
             if key not in self._over and value is not None
         )
 
-    def since(self, version: int) -> Changes[K, V] | None:
-        """Return what changed after `version`; None where that is no longer known."""
+    def between(self, version: int, until: int) -> Changes[K, V] | None:
+        """Return what changed after `version`, and not after `until` again; None where that is not known."""
         if version < self._whole_since:
             return None
         values: list[V] = []
@@ -82,6 +82,8 @@ class Board(Generic[K, V]):
         for key, (changed, value) in reversed(self._entries.items()):
             if changed <= version:
                 break
+            if changed > until:
+                continue
             if value is None:
                 gone.append(key)
             else:

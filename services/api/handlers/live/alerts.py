@@ -14,7 +14,7 @@ from atalaia.errors import Transient
 from atalaia.events.alerts import AlertTransition, Transition
 from services.api.domain.active import Known
 from services.api.domain.board import Board, Versions
-from services.api.handlers.live.topics import Said, Topic
+from services.api.handlers.live.topics import NOTHING, Said, Topic
 from services.api.handlers.models import AlertAnswer
 from services.api.ports import AlertQuery, AlertReader, AlertRecord
 
@@ -74,14 +74,17 @@ class AlertsTopic(Topic):
             self._heard.set()
             self._tell(self.name)
 
-    async def news(self, since: int | None) -> Said | None:
-        reached = self._versions.newest
-        changes = None if since is None else self._board.since(since)
+    def horizon(self) -> int:
+        return self._versions.newest
+
+    async def news(self, since: int | None, until: int) -> Said | None:
+        changes = None if since is None else self._board.between(since, until)
         if since is None or changes is None:
-            return Said(self._said([entry.written for _, entry in self._board.whole()]), reached)
-        if not changes and self._detail_changed <= since:
-            return None
-        return Said(self._said([entry.written for entry in changes.values], changes.gone), reached)
+            return Said(self._said([entry.written for _, entry in self._board.whole()]), self.horizon())
+        if not changes and not since < self._detail_changed <= until:
+            return Said(NOTHING, max(since, until))
+        written = [entry.written for entry in changes.values]
+        return Said(self._said(written, changes.gone), max(since, until))
 
     async def elsewhere(self, since: int) -> list[Said]:
         said = await super().elsewhere(since)

@@ -8,7 +8,7 @@ from typing import Any
 
 from atalaia.clock import Clock
 from services.api.domain.board import Board, Versions
-from services.api.handlers.live.topics import Said, Topic
+from services.api.handlers.live.topics import NOTHING, Said, Topic
 from services.api.ports import LoadTests
 
 NEWEST_RUNS = 50
@@ -44,18 +44,21 @@ class LoadTestsTopic(Topic):
             self._windows.append((self._versions.next(now_s), run_id, window))
         self._touched |= bool(runs or windows)
 
-    async def news(self, since: int | None) -> Said | None:
+    def horizon(self) -> int:
         self._catch_up()
-        reached = self._versions.newest
-        changed = None if since is None or since < self._lost else self._runs.since(since)
+        return self._versions.newest
+
+    async def news(self, since: int | None, until: int) -> Said | None:
+        changed = None if since is None or since < self._lost else self._runs.between(since, until)
         if since is None or changed is None:
+            reached = self.horizon()
             runs, _ = self._loadtests.page(NEWEST_RUNS, None)
             return Said(json.dumps({"snapshot": True, "loadtests": runs}).encode(), reached)
         windows: dict[str, list[dict[str, Any]]] = {}
         for version, run_id, window in self._windows:
-            if version > since:
+            if since < version <= until:
                 windows.setdefault(run_id, []).append(window)
         if not changed and not windows:
-            return None
+            return Said(NOTHING, max(since, until))
         said = {"snapshot": False, "loadtests": changed.values, "windows": windows}
-        return Said(json.dumps(said).encode(), reached)
+        return Said(json.dumps(said).encode(), max(since, until))

@@ -9,7 +9,7 @@ from atalaia.clock import Clock
 from services.api.domain.board import Board, Versions
 from services.api.domain.newest import Newest, Subject
 from services.api.domain.question import Sources
-from services.api.handlers.live.topics import Said, Topic
+from services.api.handlers.live.topics import NOTHING, Said, Topic
 from services.api.handlers.newest_values import NewestValues
 
 
@@ -43,7 +43,8 @@ class Fleet:
 
     def catch_up(self) -> int:
         """Take what has arrived until now, and return how far that is."""
-        self._take(self._news())
+        if self.ready:
+            self._take(self._news())
         return self._versions.newest
 
     def look(self) -> None:
@@ -53,9 +54,9 @@ class Fleet:
         self._take((stale ^ self._stale) | forgotten)
         self._stale = stale
 
-    def since(self, version: int) -> tuple[list[Subject], list[Subject]] | None:
+    def between(self, version: int, until: int) -> tuple[list[Subject], list[Subject]] | None:
         """Return (those with news, those that are gone); None where that is no longer known."""
-        changes = self._board.since(version)
+        changes = self._board.between(version, until)
         if changes is None:
             return None
         here = [one for one in changes.values if not one.left and self._newest.get(one.name) is one]
@@ -83,12 +84,15 @@ class MetricsTopic(Topic):
         self._sources = sources
         self._prefix = name
 
-    async def news(self, since: int | None) -> Said | None:
+    def horizon(self) -> int:
+        return self._fleet.catch_up()
+
+    async def news(self, since: int | None, until: int) -> Said | None:
         if not self._fleet.ready:
             return None
-        reached = self._fleet.catch_up()
-        changed = None if since is None else self._fleet.since(since)
-        if changed is None:
+        reached = self._fleet.catch_up()  # what is newer than the horizon is said with the next one
+        changed = None if since is None else self._fleet.between(since, until)
+        if since is None or changed is None:
             sources, kind, group = self._sources.source, self._sources.kind, self._sources.group
             present = self._values.present(sources, kind)
             chosen = (one for one in present if group in (None, one.group))
@@ -99,10 +103,9 @@ class MetricsTopic(Topic):
         parts = self._values.together((one for one in here if self._mine(one)), self._prefix)
         left = [{"source": one.source, "kind": one.kind} for one in gone if self._mine(one)]
         if parts == b"[]" and not left:
-            return None
-        return Said(
-            b'{"snapshot":false,"sources":%b,"gone":%b}' % (parts, json.dumps(left).encode()), reached
-        )
+            return Said(NOTHING, max(since, until))
+        body = b'{"snapshot":false,"sources":%b,"gone":%b}' % (parts, json.dumps(left).encode())
+        return Said(body, max(since, until))
 
     def _mine(self, subject: Subject) -> bool:
         asked = self._sources

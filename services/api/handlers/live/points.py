@@ -16,7 +16,7 @@ from services.api.domain.newest import Newest, Subject
 from services.api.domain.points import Kind, kind_of
 from services.api.domain.question import Question
 from services.api.domain.tails import Tails
-from services.api.handlers.live.topics import Said, Topic
+from services.api.handlers.live.topics import NOTHING, Said, Topic
 from services.api.handlers.series import MOST_POINTS, PointsAs, Wanted, answer, candidates, has, points_in
 from services.api.ports import FollowedStream, Histories
 
@@ -65,7 +65,10 @@ class PointsTopic(Topic):
         ]
         self._again = again
 
-    async def news(self, since: int | None) -> Said | None:
+    def horizon(self) -> int:
+        return self._following.stream.sequence
+
+    async def news(self, since: int | None, until: int) -> Said | None:
         stream = self._following.stream
         if not stream.loaded.is_set():
             return None
@@ -76,12 +79,12 @@ class PointsTopic(Topic):
         except Transient:
             self._again(self.name)
             return None
-        reached = stream.sequence
-        metrics, points = await self._since(followed, since, reached)
+        reached = max(since, until)
+        metrics, points = await self._between(followed, since, reached)
         if points > MOST_POINTS:
             return Said(NOTHING_YET, reached)
         if not points:
-            return None
+            return Said(NOTHING, reached)
         return Said(b'{"snapshot":false,"metrics":%b}' % to_json(metrics, inf_nan_mode="null"), reached)
 
     def _chosen(self) -> list[Subject]:
@@ -94,9 +97,9 @@ class PointsTopic(Topic):
     def _has_any(self, subject: Subject) -> bool:
         return any(has(subject, wanted.metric) for wanted in self._wanted)
 
-    async def _since(self, followed: _Followed, since: int, reached: int) -> tuple[list[dict[str, Any]], int]:
-        """Return (metrics, how many points) of what came after `since` and until `reached`."""
-        bounds = [(history.after(since), history.until(reached)) for _, history in followed]
+    async def _between(self, followed: _Followed, since: int, until: int) -> tuple[list[dict[str, Any]], int]:
+        """Return (metrics, how many points) of what came after one sequence and until another."""
+        bounds = [(history.after(since), history.until(until)) for _, history in followed]
         found: list[dict[str, Any]] = []
         count = 0
         for wanted in self._wanted:

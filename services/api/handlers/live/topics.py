@@ -11,6 +11,7 @@ from atalaia.clock import Clock
 from atalaia.errors import Transient
 from services.api.domain.board import Versions
 
+NOTHING = b""
 AT_ONCE = "alerts"  # the topic that waits for nobody
 
 
@@ -37,7 +38,7 @@ class Signal:
 
 
 class Said(NamedTuple):
-    """One event's data, and how far a reader has come that has it."""
+    """One event's data, or nothing, and how far a reader has come that has it."""
 
     data: bytes
     reached: int
@@ -49,15 +50,19 @@ class Topic(ABC):
     name: str
 
     @abstractmethod
-    async def news(self, since: int | None) -> Said | None:
-        """Return what changed since then, or a snapshot: with None, or where that is no longer known.
+    def horizon(self) -> int:
+        """Return how far everything has come that has happened until now."""
 
-        None: there is nothing to say yet.
+    @abstractmethod
+    async def news(self, since: int | None, until: int) -> Said | None:
+        """Return what changed after `since` until a horizon, without data where nothing did.
+
+        A snapshot, of now, where `since` is None or no longer known. None: there is nothing to say yet.
         """
 
     async def elsewhere(self, since: int) -> list[Said]:
         """Return what to say to whoever got `since` from another gateway, or before a restart."""
-        said = await self.news(None)
+        said = await self.news(None, self.horizon())
         return [] if said is None else [said]
 
 
@@ -114,12 +119,15 @@ class Whole(Topic):
             self._changed = self._versions.next(self._clock.now().timestamp())
             self._tell(self.name)
 
-    async def news(self, since: int | None) -> Said | None:
+    def horizon(self) -> int:
+        return self._changed
+
+    async def news(self, since: int | None, until: int) -> Said | None:
         if since is None:
             await self.refresh()
-        if not self._body or (since is not None and since >= self._changed):
-            return None
-        return Said(marked(self._body, snapshot=since is None), self._changed)
+            return Said(marked(self._body, snapshot=True), self._changed) if self._body else None
+        changed = since < self._changed <= until
+        return Said(marked(self._body, snapshot=False) if changed else NOTHING, max(since, until))
 
 
 def marked(body: bytes, *, snapshot: bool) -> bytes:

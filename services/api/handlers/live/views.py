@@ -52,10 +52,13 @@ class View:
         self._topics = topics
         self._turned = asyncio.Event()
         self._made: dict[Reached, asyncio.Task[_Chunk]] = {}
+        # of the last turn, not of now: so all have come equally far after it, however far they had before
+        self._until = self._horizons()
 
     def turn(self) -> None:
         """Let everybody look again: something has changed."""
         self._made.clear()
+        self._until = self._horizons()
         self._turned.set()
         self._turned = asyncio.Event()
 
@@ -99,13 +102,17 @@ class View:
         return making.result() if making.done() else await asyncio.shield(making)
 
     async def _make(self, reached: Reached) -> _Chunk:
-        now = list(reached)
+        now, until = list(reached), self._until
         parts: list[bytes] = []
         for index, topic in enumerate(self._topics.values()):
-            for said in await _news(topic, now[index]):
+            for said in await _news(topic, now[index], until[index]):
                 now[index] = said.reached
-                parts.append(self._event(topic.name, said.data, now))
+                if said.data:
+                    parts.append(self._event(topic.name, said.data, now))
         return _Chunk(b"".join(parts), tuple(now))
+
+    def _horizons(self) -> list[int]:
+        return [topic.horizon() for topic in self._topics.values()]
 
     def _event(self, topic: str, data: bytes, reached: list[int | Elsewhere | None]) -> bytes:
         known = {name: one for name, one in zip(self._topics, reached, strict=True) if isinstance(one, int)}
@@ -113,10 +120,10 @@ class View:
         return b"event: %b\nid: %b\ndata: %b\n\n" % (topic.encode(), place.spelt().encode(), data)
 
 
-async def _news(topic: Topic, reached: int | Elsewhere | None) -> list[Said]:
+async def _news(topic: Topic, reached: int | Elsewhere | None, until: int) -> list[Said]:
     if isinstance(reached, Elsewhere):
         return await topic.elsewhere(reached.reached)
-    said = await topic.news(reached)
+    said = await topic.news(reached, until)
     return [] if said is None else [said]
 
 
