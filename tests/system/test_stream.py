@@ -20,8 +20,10 @@ READERS = 1000
 @contextlib.asynccontextmanager
 async def listening(platform: Platform, query: str = "", *, last_id: str = "") -> AsyncIterator[Listener]:
     listener = await Listener.open(platform.http_port, query, last_id=last_id)
-    yield listener
-    await listener.close()
+    try:
+        yield listener
+    finally:
+        await listener.close()
 
 
 async def fire(client: Client, source: Source, *, values: int = 8) -> None:

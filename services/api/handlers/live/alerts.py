@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from atalaia.clock import Clock
@@ -19,10 +19,13 @@ from services.api.handlers.models import AlertAnswer
 from services.api.ports import AlertQuery, AlertReader, AlertRecord
 
 SETTLES_S = 0.25  # events come in bursts
+RETRY_S = 1.0
 LOOK_EVERY_S = 2.0
 LOOK_EVERY_UNREAD_S = 10.0
 MOST_SHARE = 0.05  # of the time, that looking takes
 MOST_MISSED = 500
+NEVER_S = 1e10
+LATE_MOST = timedelta(minutes=10)  # an alert is resolved at the time of a measurement, which may have come late
 
 
 class _Entry(NamedTuple):
@@ -54,11 +57,12 @@ class AlertsTopic(Topic):
         while True:
             began_s = self._clock.monotonic_s()
             self._heard.clear()
-            await self._look()
-            took_s = self._clock.monotonic_s() - began_s
-            pause_s = LOOK_EVERY_S if self._read else LOOK_EVERY_UNREAD_S
-            await self._news_within(max(pause_s, took_s / MOST_SHARE))
-            await asyncio.sleep(max(SETTLES_S, took_s / MOST_SHARE))
+            if not await self._look():
+                await asyncio.sleep(RETRY_S)
+                continue
+            rest_s = (self._clock.monotonic_s() - began_s) / MOST_SHARE
+            await self._news_within(max(rest_s, LOOK_EVERY_S if self._read else LOOK_EVERY_UNREAD_S))
+            await asyncio.sleep(max(rest_s, SETTLES_S))
 
     def attend(self, read: bool) -> None:
         """Say whether anybody reads this: then the database is looked at more often."""
@@ -88,7 +92,7 @@ class AlertsTopic(Topic):
 
     async def elsewhere(self, since: int) -> list[Said]:
         said = await super().elsewhere(since)
-        asked = AlertQuery("resolved", limit=MOST_MISSED, since=datetime.fromtimestamp(since / 1e6, UTC))
+        asked = AlertQuery("resolved", limit=MOST_MISSED, since=_moment(since) - LATE_MOST)
         try:
             missed = await self._reader.page(asked)
         except Transient:
@@ -104,13 +108,14 @@ class AlertsTopic(Topic):
             f'"detail":{json.dumps(self._detail)},{left}"alerts":[{",".join(written)}]}}'
         ).encode()
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Take what is stored; say whether it could be had."""
         before = {alert_id: entry.sequence for alert_id, entry in self._board.whole()}
         try:
             stored = await self._reader.current(list(before))
         except Transient as error:
             self._say(str(error))
-            return
+            return False
         found = set()
         for sequence, record in stored:
             found.add(record.alert_id)
@@ -124,6 +129,7 @@ class AlertsTopic(Topic):
                 self._board.end(alert_id, None, self._next())
                 self._tell(self.name)
         self._say("")
+        return True
 
     def _say(self, detail: str) -> None:
         if bool(detail) != bool(self._detail):
@@ -179,6 +185,10 @@ def _after(said: AlertTransition, before: AlertRecord | None) -> AlertRecord:
     if before is None or before.acknowledged_by != said.acknowledged_by:
         return record
     return replace(record, acknowledged_until=before.acknowledged_until)
+
+
+def _moment(version: int) -> datetime:
+    return datetime.fromtimestamp(min(version / 1e6, NEVER_S), UTC)
 
 
 def _written(record: AlertRecord) -> str:
