@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
-import uvicorn
 from fastapi import APIRouter, FastAPI
 from nats.aio.client import Client
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp
 
 from atalaia import __version__, broker
 from atalaia.broker.safe import faststream_broker
 from atalaia.cache import Cache
 from atalaia.clock import SystemClock
 from atalaia.database import Pool
-from atalaia.errors import Misconfigured
 from atalaia.service import Instruments, Lifecycle, announce, report
 from services.api.adapters.alerts import PostgresAlerts
 from services.api.adapters.asyncapi import document
@@ -32,9 +26,11 @@ from services.api.adapters.machine import describe_machine
 from services.api.adapters.meanwhile import Meanwhile
 from services.api.adapters.measured import measured
 from services.api.adapters.notifications import PostgresNotifications
+from services.api.adapters.page import BuiltPage
 from services.api.adapters.probes import Probes, cache_probe, http_probe, nats_probe, postgres_probe
 from services.api.adapters.requests import AlertingRequests, StreamDepartures
 from services.api.adapters.rules import ReplicatedRules
+from services.api.adapters.web import allow_connections, listen, serve_http
 from services.api.domain.active import ActiveAlerts
 from services.api.domain.newest import Newest
 from services.api.domain.registry import Registry
@@ -45,23 +41,24 @@ from services.api.handlers.guard import Guard
 from services.api.handlers.health import HealthHandlers
 from services.api.handlers.live import hub_of
 from services.api.handlers.live.endpoint import StreamHandlers
-from services.api.handlers.live.hub import Hub
 from services.api.handlers.metrics import MetricsHandlers
 from services.api.handlers.newest_values import NewestValues
 from services.api.handlers.notifications import NotificationHandlers
+from services.api.handlers.page import PageFiles
 from services.api.handlers.prepared import Prepared
 from services.api.handlers.rules import RuleHandlers
 from services.api.handlers.system import CacheHandlers, LoadTestHandlers, RootHandlers, SystemHandlers
+from services.api.ports import Page
 from services.api.settings import ApiSettings
 
 PREFIX = "/api/v1/monitoring"
 LINKS_EVERY_S = 5.0
 KEPT_S = 2.0  # answers that are dear; how far the window they cover may lag
-DRAIN_S = 3
 
 
 async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
-    listener = _listen(settings)
+    listener = listen(settings.api_host, settings.http_port)
+    allow_connections()
     clock, instruments = SystemClock(), Instruments()
     async with AsyncExitStack() as stack:
         client = broker.EnduringClient()
@@ -110,6 +107,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
             LoadTestHandlers(loadtests, LoadgenRequests(client)),
             StreamHandlers(live),
             RootHandlers(lifecycle.ready, lifecycle.stopping),
+            BuiltPage(settings.page_dir),
         )
         served, reporter = measured(app, settings.nats_url, clock)
         stack.push_async_callback(reporter.stop)
@@ -147,7 +145,9 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
                 group.create_task(live.run()),
             ]
             reporter.start()
-            web = group.create_task(_serve_http(Guard(served, settings.hosts), listener, lifecycle, live))
+            web = group.create_task(
+                serve_http(Guard(served, settings.hosts), listener, lifecycle.stopping, live.close)
+            )
             group.create_task(announce(client, lifecycle, clock, service="api", instance=settings.instance))
             group.create_task(
                 report(
@@ -164,16 +164,6 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
             await web
             for task in tasks:
                 task.cancel()
-
-
-def _listen(settings: ApiSettings) -> socket.socket:
-    try:
-        return socket.create_server((settings.api_host, settings.http_port), backlog=1024)
-    except OSError as error:
-        raise Misconfigured(
-            f"ATALAIA_HTTP_PORT is {settings.http_port}: {settings.api_host}:{settings.http_port} "
-            f"cannot be listened on ({error.strerror}); choose another"
-        ) from error
 
 
 def _probes(settings: ApiSettings, client: Client, pool: Pool, cache: Cache) -> Probes:
@@ -207,6 +197,7 @@ def _application(
     loadtests: LoadTestHandlers,
     stream: StreamHandlers,
     root: RootHandlers,
+    page: Page,
 ) -> FastAPI:
     app = FastAPI(
         title="Atalaia",
@@ -224,6 +215,7 @@ def _application(
     app.get("/metrics", response_class=Response, tags=["root"])(metrics.openmetrics)
     answers = {f"{PREFIX}/health": health.plain, f"{PREFIX}/metrics": metrics.of_one_source}
     app.add_middleware(Prepared, answers=answers, routes=router.routes)
+    app.add_middleware(PageFiles, page=page)
     described = document()
 
     @app.get("/asyncapi.json", tags=["root"])
@@ -232,37 +224,6 @@ def _application(
         return JSONResponse(described)
 
     return app
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without signal handlers: the service's own say when it ends."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-async def _serve_http(app: ASGIApp, listener: socket.socket, lifecycle: Lifecycle, live: Hub) -> None:
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_S,
-    )
-    server = _Server(config)
-
-    async def stop() -> None:
-        await lifecycle.stopping.wait()
-        live.close()  # an open stream would not end by itself
-        server.should_exit = True
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(stop())
-        await server.serve(sockets=[listener])
 
 
 async def _keep_alerted(feed: Feed, active: ActiveAlerts) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -118,6 +118,9 @@ class RuleRecord:
     pending: int
     firing: int
     judged_at: datetime | None
+    match: dict[str, str | dict[str, str]] = field(default_factory=dict)
+    of: dict[str, str | dict[str, str]] = field(default_factory=dict)
+    clear: float | None = None
 
 
 class RuleReader(Protocol):
@@ -301,6 +304,26 @@ class CacheReport:
     keys: int | None
     memory_bytes: int | None
     mean_latency_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file of the page. `encoded`: its body by content encoding, as far as the build made them.
+
+    `lasting`: its name changes with its content.
+    """
+
+    body: bytes
+    media_type: str
+    tag: str
+    encoded: dict[str, bytes]
+    lasting: bool
+
+
+class Page(Protocol):
+    def asset(self, path: str) -> Asset | None:
+        """Return what is at a path of the page, `/` being its beginning; None: nothing."""
+        ...
 
 
 class CacheControl(Protocol):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 from pydantic import Field
 
 from atalaia.database import DatabaseSettings
 
 MIB = 2**20
+BUILT_BESIDE = Path(__file__).parents[2] / "page" / "dist"
 
 
 class ApiSettings(DatabaseSettings):
@@ -26,6 +28,12 @@ class ApiSettings(DatabaseSettings):
     )
 
     api_most_readers: int = Field(2000, ge=1, le=100_000, description="most live streams open at once")
+
+    api_page_dir: str = Field("", description="the built page; empty: page/dist beside the services")
+
+    @property
+    def page_dir(self) -> Path:
+        return Path(self.api_page_dir) if self.api_page_dir else BUILT_BESIDE
 
     @property
     def hosts(self) -> frozenset[str]:

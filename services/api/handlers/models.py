@@ -196,18 +196,27 @@ class AcknowledgeBody(PersonBody):
 
 
 class RuleAnswer(BaseModel):
-    """A rule, how many series it judges, and when it last judged one (by the time of the value)."""
+    """A rule, how many series it judges, and when it last judged one (by the time of the value).
+
+    It judges the series of `metric` for which `match` holds: {key: value}, or {key: {"!=", "=~" or "!~":
+    value}} with anchored patterns; a key is a label, `source`, `kind` or `group`. `of`: which of their
+    events a `share` counts. `clear`: what replaces a tenth beyond the lowest threshold, for a value to be
+    good again.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
     name: str
     metric: str
+    match: dict[str, str | dict[str, str]]
     function: str
     by: str
     by_labels: list[str]
     window_s: float
+    of: dict[str, str | dict[str, str]]
     op: str
     thresholds: dict[str, float]
+    clear: float | None
     for_s: float
     keep_firing_s: float
     labels: dict[str, str]

@@ -25,7 +25,7 @@ LOOK_EVERY_UNREAD_S = 10.0
 MOST_SHARE = 0.05  # of the time, that looking takes
 MOST_MISSED = 500
 NEVER_S = 1e10
-LATE_MOST = timedelta(minutes=10)  # an alert is resolved at the time of a measurement, which may have come late
+LATE_MOST = timedelta(minutes=10)  # it is resolved at the time of a measurement, which may come late
 
 
 class _Entry(NamedTuple):
