@@ -11,7 +11,7 @@ from atalaia.events.metrics import HistogramDelta, MetricsBatch
 from atalaia.stats import Histogram
 from services.api.domain.history import SubjectHistory
 from services.api.domain.performance import endpoints
-from services.api.domain.points import kind_of, series_of
+from services.api.domain.points import bucketed, kind_of, series_of
 
 T0 = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 DURATION = (
@@ -174,3 +174,49 @@ def test_a_histograms_point_has_its_quantiles(values: list[float], scale: int, e
     expected = [delta.histogram().quantile(q) for q in (0.5, 0.95, 0.99)]
     assert points(made, "http.server.request.duration") == [[0.0, delta.count, delta.sum, *expected]]
     assert points(made, "http.server.request.duration") == [[0.0, delta.count, delta.sum, *expected]]
+
+
+def test_series_are_chosen_by_their_labels() -> None:
+    made = history(batch(0, gauges={'g{a="1",b="1"}': 1.0, 'g{a="1",b="2"}': 2.0, "g": 3.0}))
+    found = series_of(
+        made, "g", "gauge", since_s=float("-inf"), limit=10, raw=False, labels=(("a", "1"), ("b", "2"))
+    )
+    assert [(labels, [value for _, value in some]) for labels, some in found] == [
+        ({"a": "1", "b": "2"}, [2.0])
+    ]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(4, 7), st.lists(st.floats(0.0001, 1000), max_size=20), st.integers(0, 3)),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_buckets_of_several_series_are_those_of_all_their_values(
+    several: list[tuple[int, list[float], int]],
+) -> None:
+    deltas, together = [], Histogram(scale=2)
+    for scale, values, zeros in several:
+        one = Histogram(scale=scale)
+        for value in [*values, *[0.0] * zeros]:
+            one.record(value)
+            together.record(value)
+        deltas.append(HistogramDelta.of(one))
+    at_s, zero_count, offset, counts = bucketed(5.0, deltas)
+    assert (at_s, zero_count) == (5.0, together.zero_count)
+    assert {offset + k: n for k, n in enumerate(counts) if n} == together.buckets
+
+
+def test_a_history_tells_what_came_after_a_message() -> None:
+    made = history(*(batch(10.0 * n, gauges={"g": 1.0}) for n in range(5)), most=2)
+    began = T0.timestamp()
+    assert [made.after(sequence) - began for sequence in (2, 3, 4)] == [20.0, 30.0, 40.0]
+    assert (made.after(5), made.until(4) - began, made.until(0)) == (float("inf"), 30.0, float("-inf"))
+
+
+def test_a_clock_set_back_leaves_messages_in_order() -> None:
+    late = [batch(100.0 + n, gauges={"g": 2.0}) for n in range(6)]
+    made = history(batch(0, gauges={"g": 1.0}), batch(1000, gauges={"g": 9.0}), *late)
+    assert len(made.sequences) == len(made.at_s)
+    assert list(made.sequences) == sorted(made.sequences)
