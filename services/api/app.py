@@ -110,6 +110,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
             BuiltPage(settings.page_dir),
         )
         served, reporter = measured(app, settings.nats_url, clock)
+        guarded = Guard(served, settings.hosts, lasting=frozenset({f"{PREFIX}/stream"}))
         stack.push_async_callback(reporter.stop)
         hub = faststream_broker(settings.nats_url, name="api-events")
         events.register(hub)
@@ -145,9 +146,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
                 group.create_task(live.run()),
             ]
             reporter.start()
-            web = group.create_task(
-                serve_http(Guard(served, settings.hosts), listener, lifecycle.stopping, live.close)
-            )
+            web = group.create_task(serve_http(guarded, listener, lifecycle.stopping, live.close))
             group.create_task(announce(client, lifecycle, clock, service="api", instance=settings.instance))
             group.create_task(
                 report(

@@ -77,8 +77,8 @@ class AlertReader(Protocol):
 
     async def firing(self) -> list[Known]: ...
 
-    async def current(self, known: Sequence[str]) -> list[tuple[int, AlertRecord]]:
-        """Return (sequence, alert) of those that are pending or fire, and of those `known` that ended."""
+    async def current(self, known: Sequence[str], most: int) -> list[tuple[int, AlertRecord]]:
+        """Return (sequence, alert): the newest `most` pending or firing, and those `known` that are over."""
         ...
 
     async def hidden_by(self, matchers: Conditions, limit: int) -> tuple[list[AlertRecord], int]:

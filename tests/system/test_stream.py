@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
+import json
 from collections.abc import AsyncIterator, Callable
 
 import psutil
@@ -94,7 +94,6 @@ async def test_a_source_comes_with_its_values_and_goes_when_it_leaves(platform: 
             came = (await listener.next()).data
             platform.request("DELETE", f"/sources/{source.name}")
             left = (await listener.next()).data
-    assert came["sources"] == platform.get(f"/metrics?source={source.name}")[1]["sources"] or came["sources"]
     assert came["sources"][0]["gauges"] == {"a.gauge": 0.5}
     assert (left["sources"], left["gone"]) == ([], [{"source": source.name, "kind": "host"}])
 
@@ -209,8 +208,6 @@ async def test_a_reader_that_does_not_read_gets_the_newest_state_and_costs_no_me
 
 
 async def publish_large(client: Client, source: Source, ballast: dict[str, float], value: float) -> None:
-    import json
-
     body = json.loads(source.body(value, after_s=0.5))
     body["gauges"] |= ballast
     await client.publish(source.subject, json.dumps(body).encode())
@@ -237,8 +234,16 @@ def test_a_question_that_cannot_be_answered_says_what_can(platform: Platform) ->
     assert "health, alerts, metrics, points" in platform.get("/stream?topics=cats")[1]["detail"]
 
 
-def test_a_foreign_host_gets_no_stream(platform: Platform) -> None:
+def test_a_foreign_page_gets_no_stream(platform: Platform) -> None:
     assert platform.request("GET", "/stream", Host="evil.example")[0] == 403
+    assert platform.request("GET", "/stream", Origin="http://evil.example")[0] == 403
+
+
+async def test_a_page_of_its_own_gets_a_stream(platform: Platform) -> None:
+    own = f"http://127.0.0.1:{platform.http_port}"
+    listener = await Listener.open(platform.http_port, "topics=health", origin=own)
+    assert (await listener.next()).topic == "health"
+    await listener.close()
 
 
 async def test_a_stream_is_measured_by_its_beginning(platform: Platform) -> None:
@@ -252,5 +257,4 @@ async def test_a_stream_is_measured_by_its_beginning(platform: Platform) -> None
             )
             return [point for one in answer.get("series", ()) for point in one["points"]]
 
-        points_ = await_that(measured, within_s=30, what="the stream among the measured requests")
-    assert time.time() > 0 and all(point[5] < 5.0 for point in points_)  # type: ignore[attr-defined]
+        assert await_that(measured, within_s=30, what="the stream among the measured requests")

@@ -18,7 +18,6 @@ from services.api.domain.active import Known
 from services.api.ports import AlertQuery, AlertRecord
 
 ANSWERS_WITHIN_S = 3.0
-MOST_CURRENT = 10_000
 _FIELDS = """
 SELECT a.alert_id, t.transition, coalesce(t.at, a.last_at) AS at, a.rule, a.series, a.source, a.kind,
        a."group", a.severity, a.state, a.value, a.threshold, a.started_at, a.summary, a.labels, a.resolved_at,
@@ -36,7 +35,7 @@ _ONE = f"{_FIELDS} WHERE a.alert_id = $1"
 _FIRING = f"{_FIELDS} WHERE a.state = 'firing'"
 _ALL_FIRING = f"{_FIELDS} WHERE a.state = 'firing' ORDER BY a.alert_id DESC"
 _CURRENT = f"""
-({_FIELDS} WHERE a.state IN ('pending', 'firing') ORDER BY a.alert_id DESC LIMIT {MOST_CURRENT})
+({_FIELDS} WHERE a.state IN ('pending', 'firing') ORDER BY a.alert_id DESC LIMIT $2)
 UNION ALL {_FIELDS} WHERE a.state = 'resolved' AND a.alert_id = ANY ($1::text[])"""
 _SILENCES = "SELECT matchers FROM silences WHERE starts_at <= now() AND ends_at > now()"
 _DELIVERIES = """
@@ -103,9 +102,9 @@ class PostgresAlerts:
             if row["event"] is not None
         ]
 
-    async def current(self, known: Sequence[str]) -> list[tuple[int, AlertRecord]]:
+    async def current(self, known: Sequence[str], most: int) -> list[tuple[int, AlertRecord]]:
         async with self._session() as connection:
-            rows = await connection.fetch(_CURRENT, list(known))
+            rows = await connection.fetch(_CURRENT, list(known), most)
             silences = await _current_silences(connection)
         return [(row["sequence"], _record(row, silences)) for row in rows]
 

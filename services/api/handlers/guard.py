@@ -15,11 +15,15 @@ MOST_BODY_BYTES = 64 * 1024
 
 
 class Guard:
-    """ASGI middleware. A page of another site must neither read (DNS rebinding) nor write."""
+    """ASGI middleware. A page of another site must neither read (DNS rebinding) nor write.
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+    Nor may it open what stays open: `lasting` are the paths of reads that count as writes do.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], lasting: frozenset[str] = frozenset()) -> None:
         self._app = app
         self._hosts = hosts
+        self._lasting = lasting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in EXEMPT:
@@ -31,12 +35,12 @@ class Guard:
             detail = f"unknown host {host!r}; name it in ATALAIA_ALLOWED_HOSTS if it is yours"
             await problem(403, detail)(scope, receive, send)
             return
-        if scope["method"] in READS:
+        if scope["method"] in READS and scope["path"] not in self._lasting:
             await self._app(scope, receive, send)
             return
         origin = headers.get(b"origin")
         if origin is not None and not self._own(origin, host):
-            detail = f"a page of {origin!r} may not write here; name its host in ATALAIA_ALLOWED_HOSTS"
+            detail = f"a page of {origin!r} may not do this here; name its host in ATALAIA_ALLOWED_HOSTS"
             await problem(403, detail)(scope, receive, send)
             return
         length = headers.get(b"content-length", "0")

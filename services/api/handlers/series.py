@@ -106,8 +106,8 @@ class SeriesHistory:
         """
         known = candidates(self._newest, sources)
         if not known and (sources.source, sources.group) != (None, None):
-            field = "group" if sources.source is None else "source"
-            raise NotFound(f"no source of {sources.source or sources.group!r} was ever seen", field=field)
+            field, name = ("group", sources.group) if sources.source is None else ("source", sources.source)
+            raise NotFound(f"no {field} {name!r} was ever seen", field=field)
         # if none has it now, a few that may have had it
         subjects = holding(self._newest, sources, wanted.metric) or known[:SEARCHED_SUBJECTS]
         return await self._collect(subjects, wanted)

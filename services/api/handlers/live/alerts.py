@@ -24,6 +24,7 @@ LOOK_EVERY_S = 2.0
 LOOK_EVERY_UNREAD_S = 10.0
 MOST_SHARE = 0.05  # of the time, that looking takes
 MOST_MISSED = 500
+MOST_CURRENT = 10_000
 NEVER_S = 1e10
 LATE_MOST = timedelta(minutes=10)  # it is resolved at the time of a measurement, which may come late
 
@@ -112,7 +113,7 @@ class AlertsTopic(Topic):
         """Take what is stored; say whether it could be had."""
         before = {alert_id: entry.sequence for alert_id, entry in self._board.whole()}
         try:
-            stored = await self._reader.current(list(before))
+            stored = await self._reader.current(list(before), MOST_CURRENT)
         except Transient as error:
             self._say(str(error))
             return False
@@ -123,7 +124,8 @@ class AlertsTopic(Topic):
             if known is None or (known.sequence <= sequence and known.record != record):
                 self._put(sequence, record)
                 self._tell(self.name)
-        for alert_id in before.keys() - found:
+        whole = len(stored) < MOST_CURRENT  # else: what is not found may be one of the older ones
+        for alert_id in before.keys() - found if whole else ():
             known = self._board.get(alert_id)
             if known is not None and known.sequence == before[alert_id]:
                 self._board.end(alert_id, None, self._next())
