@@ -46,17 +46,17 @@ def _body(values: Any) -> bytes:
 
 class Reader:
     def __init__(self, view: View, last_id: str = "") -> None:
-        self._pieces: AsyncIterator[bytes | memoryview] = view.read(Place.read(last_id))
+        self._pieces: AsyncIterator[bytes] = view.read(Place.read(last_id))
         self.id = ""
-        self.piece: object = None
+        self.piece = b""
 
     async def next(self) -> dict[str, int]:
         async with asyncio.timeout(5):
             piece = await anext(self._pieces)
             if piece == FIRST:
                 piece = await anext(self._pieces)
-        self.piece = piece.obj if isinstance(piece, memoryview) else piece
-        fields = dict(line.split(": ", 1) for line in bytes(piece).decode().strip().splitlines())
+        self.piece = piece
+        fields = dict(line.split(": ", 1) for line in piece.decode().strip().splitlines())
         self.id = fields["id"]
         found: dict[str, int] = json.loads(fields["data"])
         return found

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterable
 
-from atalaia.errors import Refused
+from atalaia.errors import Refused, Transient
 from services.api.domain.active import Known
 from services.api.domain.newest import Subject
 from services.api.domain.question import Place, Question, Sources
@@ -68,11 +68,13 @@ class Hub:
             view.close()
 
     def admit(self) -> None:
-        """Raise `Refused` where there are too many readers."""
-        if self._readers >= self._most_readers or self._closed:
+        """Raise `Refused` where there are too many readers, `Transient` where there will be none."""
+        if self._closed:
+            raise Transient("stopping")
+        if self._readers >= self._most_readers:
             raise Refused(f"{self._readers} live streams are open here", retry_in_s=RETRY_AFTER_S)
 
-    async def read(self, question: Question, came_with: Place | None) -> AsyncIterator[bytes | memoryview]:
+    async def read(self, question: Question, came_with: Place | None) -> AsyncIterator[bytes]:
         """Yield pieces of events until the reader leaves or the gateway stops."""
         if self._closed:
             return

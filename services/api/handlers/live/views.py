@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.api.domain.question import Place, Question
-from services.api.handlers.live.topics import Said, Topic
+from services.api.handlers.live.topics import NOTHING, Said, Topic
 
 FIRST = b"retry: 1000\n\n"
 ALIVE = b": alive\n\n"
@@ -67,16 +67,16 @@ class View:
         self._closed = True
         self.turn()
 
-    async def read(self, came_with: Place | None) -> AsyncIterator[bytes | memoryview]:
+    async def read(self, came_with: Place | None) -> AsyncIterator[bytes]:
         """Yield pieces of events for one reader, until it is closed."""
         reached = self._reached(came_with)
         yield FIRST
         while not self._closed:
             turned = self._turned  # before looking: a turn meanwhile is not missed
             body, reached = await self._chunk(reached)
-            whole = memoryview(body)
             for first in range(0, len(body), PIECE_BYTES):
-                yield whole[first : first + PIECE_BYTES]
+                yield body[first : first + PIECE_BYTES]  # the very same bytes where it is one piece
+            body = NOTHING  # perhaps a large snapshot: not to be kept while nothing happens
             while not await _within(turned, ALIVE_EVERY_S):
                 yield ALIVE
 
