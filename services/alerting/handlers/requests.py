@@ -11,10 +11,10 @@ from faststream.nats import NatsBroker, NatsMessage
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 from atalaia.errors import Conflict, NotFound, Transient
+from atalaia.events.matching import spelt
 from atalaia.events.subjects import rpc_subject, token
 from services.alerting.domain.alert import Change
 from services.alerting.domain.judge import Judge, RuleState
-from services.alerting.domain.rules import Matchers
 from services.alerting.handlers.judging import Decide, Judging
 from services.alerting.ports import Peers, Store
 
@@ -128,12 +128,12 @@ def _described(state: RuleState) -> dict[str, object]:
     return {
         "name": rule.name,
         "metric": rule.metric,
-        "match": _spelt(rule.match),
+        "match": spelt(rule.match),
         "function": rule.function,
         "by": rule.by,
         "by_labels": list(rule.by_labels),
         "window_s": rule.window_s,
-        "of": _spelt(rule.of),
+        "of": spelt(rule.of),
         "op": rule.op,
         "thresholds": {severity.value: threshold for severity, threshold in rule.thresholds},
         "clear": rule.clear,
@@ -146,11 +146,6 @@ def _described(state: RuleState) -> dict[str, object]:
         "firing": state.firing,
         "judged_at": state.judged_at.isoformat() if state.judged_at else None,
     }
-
-
-def _spelt(matchers: Matchers) -> dict[str, object]:
-    """Return {key: value}, or {key: {op: value}} where it is not equality: as in a rules file."""
-    return {one.key: one.value if one.op == "=" else {one.op: one.value} for one in matchers}
 
 
 def _refusal(error: str, detail: str) -> str:
