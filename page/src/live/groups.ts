@@ -1,7 +1,7 @@
 /** Hosts and applications out of sources, with what troubles them. Pure. */
 
 import type { Alert, Endpoint, Performance, ServiceFigures, Severity, Source, Tone } from "../types.ts";
-import { labelsOf, metricOf } from "../units.ts";
+import { metricOf } from "../units.ts";
 
 export interface HostTile {
   source: Source;
@@ -154,5 +154,3 @@ export function metricsOf(source: Source): string[] {
 export function labelText(labels: Record<string, string>): string {
   return Object.values(labels).join(" ");
 }
-
-export { labelsOf };

@@ -171,6 +171,7 @@ export const en = {
     disk: "Disk in use",
     network: "Network",
     diskIo: "Disk reads and writes",
+    loopLag: "Event loop lag",
     pressure: "Pressure (share of time waited)",
     throughput: "Requests",
     errorRate: "Share of server errors",

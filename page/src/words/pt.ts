@@ -173,6 +173,7 @@ export const pt: Words = {
     disk: "Disco em uso",
     network: "Rede",
     diskIo: "Leituras e escritas em disco",
+    loopLag: "Atraso do laço de eventos",
     pressure: "Pressão (parte do tempo em espera)",
     throughput: "Requisições",
     errorRate: "Parte de erros do servidor",

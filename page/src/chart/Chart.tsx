@@ -1,0 +1,242 @@
+/** One chart: lines over time, thresholds, alerts, a cursor shared with the other charts of the view. */
+
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type uPlot from "uplot";
+import { inUnit, time } from "../format.ts";
+import { nowMs } from "../live/store.ts";
+import type { Alert } from "../types.ts";
+import { locale, theme, w } from "../words/index.ts";
+import { align, type Column, type TimePoint } from "./align.ts";
+import type { Heat } from "./bins.ts";
+import { colourOf, makePlot, type PlotInput } from "./plot.ts";
+import { shownSpan, zoomed, zoomOut, zoomTo } from "./span.ts";
+import type { Threshold } from "./thresholds.ts";
+
+export interface Line {
+  label: string;
+  points: readonly TimePoint[];
+}
+
+export interface ChartProps {
+  title: string;
+  unit: string | null;
+  lines: readonly Line[];
+  thresholds?: readonly Threshold[];
+  alerts?: readonly Alert[];
+  heat?: Heat | null;
+  /** The top of the scale where it is known, such as 1 for a share. */
+  top?: number;
+  hint?: string;
+  height?: number;
+}
+
+const MOST_LINES = 40;
+const MOST_IN_LEGEND = 12;
+
+export function Chart(props: ChartProps) {
+  const { title, unit, thresholds = [], alerts = [], heat = null } = props;
+  const lines = props.lines.slice(0, MOST_LINES);
+  const place = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const visible = useRef(false);
+  const [cursor, setCursor] = useState<number | null>(null);
+  const data = useMemo(() => align(lines.map((line) => line.points)), [props.lines]);
+  const times = data[0];
+  const empty = times.length === 0;
+  const span = shownSpan(times[0] ?? 0, times.at(-1) ?? 0);
+  const input = useRef<PlotInput>({} as PlotInput);
+  input.current = {
+    labels: lines.map((line) => line.label),
+    unit,
+    thresholds,
+    alerts,
+    heat,
+    top: props.top ?? null,
+    height: props.height ?? 180,
+    data,
+    span,
+    now_s: nowMs.peek() / 1000,
+    onCursor: setCursor,
+    onZoom: zoomTo,
+    onWhole: zoomOut,
+  };
+  const layout = [lines.length, theme.value, locale.value, unit, heat !== null, empty].join();
+
+  useEffect(() => {
+    const box = place.current;
+    if (!box || empty) return;
+    const made = makePlot(box, input);
+    plot.current = made;
+    const sizes = new ResizeObserver(() => {
+      if (box.clientWidth) made.setSize({ width: box.clientWidth, height: input.current.height });
+    });
+    sizes.observe(box);
+    const views = new IntersectionObserver(([entry]) => {
+      visible.current = entry?.isIntersecting ?? true;
+      if (visible.current) show(made, input.current);
+    });
+    views.observe(box);
+    return () => {
+      sizes.disconnect();
+      views.disconnect();
+      made.destroy();
+      plot.current = null;
+    };
+  }, [layout]);
+
+  useEffect(() => {
+    // what is out of sight is drawn when it is seen
+    if (plot.current && visible.current && !document.hidden) show(plot.current, input.current);
+  }, [data, span.from_s, span.until_s, alerts, thresholds, heat]);
+
+  const row = cursor ?? times.length - 1;
+  return (
+    <figure class="card chart">
+      <div class="head">
+        <h3>{title}</h3>
+        {props.hint && <span class="small quiet">{props.hint}</span>}
+      </div>
+      {empty ? (
+        <p class="empty">{w().chart.none}</p>
+      ) : (
+        <>
+          <div
+            class="plot"
+            ref={place}
+            role="slider"
+            tabIndex={0}
+            aria-label={spokenSummary(title, data, unit)}
+            aria-valuemin={Math.round(times[0] ?? 0)}
+            aria-valuemax={Math.round(times.at(-1) ?? 0)}
+            aria-valuenow={Math.round(times[row] ?? 0)}
+            aria-valuetext={spokenRow(data, row, lines, unit)}
+            onKeyDown={(event) => plot.current && onKey(event, plot.current, input.current)}
+          />
+          <Legend
+            lines={lines}
+            hidden={props.lines.length - MOST_LINES}
+            data={data}
+            row={row}
+            unit={unit}
+            at={cursor}
+          />
+        </>
+      )}
+    </figure>
+  );
+}
+
+function show(u: uPlot, input: PlotInput): void {
+  u.batch(() => {
+    u.setData(input.data as uPlot.AlignedData, false);
+    u.setScale("x", { min: input.span.from_s, max: input.span.until_s });
+  });
+}
+
+/** Return the value that a line has at a row, or had last before it. */
+function valueAt(column: Column | undefined, row: number): number | null {
+  for (let at = row; column && at >= 0; at--) {
+    const value = column[at];
+    if (value !== undefined) return value;
+  }
+  return null;
+}
+
+function Legend(props: {
+  lines: readonly Line[];
+  hidden: number;
+  data: readonly [number[], ...Column[]];
+  row: number;
+  unit: string | null;
+  at: number | null;
+}) {
+  const { lines, data, row, unit, at } = props;
+  return (
+    <ul class="legend">
+      {at !== null && <li>{time((data[0][row] ?? 0) * 1000, locale.value)}</li>}
+      {lines.slice(0, MOST_IN_LEGEND).map((line, position) => (
+        <li key={line.label}>
+          <i style={{ background: `var(--${colourOf(position)})` }} />
+          {line.label} <b>{inUnit(valueAt(data[position + 1], row), unit, locale.value)}</b>
+        </li>
+      ))}
+      {lines.length > MOST_IN_LEGEND && (
+        <li>+ {lines.length - MOST_IN_LEGEND + Math.max(0, props.hidden)}</li>
+      )}
+    </ul>
+  );
+}
+
+function spokenSummary(title: string, data: readonly [number[], ...Column[]], unit: string | null): string {
+  const values = data
+    .slice(1)
+    .flat()
+    .filter((value) => typeof value === "number");
+  const said = (value: number | null) => inUnit(value, unit, locale.value);
+  if (!values.length) return `${title}: ${w().chart.noData}`;
+  const low = values.reduce((least, value) => Math.min(least, value));
+  const high = values.reduce((most, value) => Math.max(most, value));
+  return w().chart.summary(title, said(valueAt(data[1], data[0].length - 1)), said(low), said(high));
+}
+
+function spokenRow(
+  data: readonly [number[], ...Column[]],
+  row: number,
+  lines: readonly Line[],
+  unit: string | null,
+): string {
+  const values = lines
+    .slice(0, MOST_IN_LEGEND)
+    .map((line, position) =>
+      w().chart.latest(line.label, inUnit(valueAt(data[position + 1], row), unit, locale.value)),
+    );
+  return `${time((data[0][row] ?? 0) * 1000, locale.value)}: ${values.join(", ")}`;
+}
+
+/** Arrows move the cursor, + and − zoom about it, 0 and Escape show all. */
+function onKey(event: KeyboardEvent, u: uPlot, input: PlotInput): void {
+  const times = input.data[0];
+  const last = times.length - 1;
+  const at = u.cursor.idx ?? last;
+  const step = event.shiftKey ? 10 : 1;
+  const move = (row: number) => {
+    const to = Math.min(last, Math.max(0, row));
+    u.setCursor({ left: u.valToPos(times[to] ?? 0, "x"), top: u.over.clientHeight / 2 });
+  };
+  const zoom = (factor: number) => {
+    const { from_s, until_s } = input.span;
+    const middle = times[at] ?? until_s;
+    const half = ((until_s - from_s) * factor) / 2;
+    const from = Math.max(from_s - half, middle - half);
+    zoomTo({ from_s: from, until_s: from + 2 * half });
+  };
+  switch (event.key) {
+    case "ArrowLeft":
+      move(at - step);
+      break;
+    case "ArrowRight":
+      move(at + step);
+      break;
+    case "Home":
+      move(0);
+      break;
+    case "End":
+      move(last);
+      break;
+    case "+":
+    case "=":
+      zoom(0.5);
+      break;
+    case "-":
+      if (zoomed.peek()) zoom(2);
+      break;
+    case "0":
+    case "Escape":
+      zoomOut();
+      u.setCursor({ left: -10, top: -10 });
+      break;
+    default:
+      return;
+  }
+  event.preventDefault();
+}

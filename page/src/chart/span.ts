@@ -1,0 +1,44 @@
+/** The time that all charts of a view show: from the URL, shared by them all. */
+
+import { computed } from "@preact/signals";
+import { nowMs } from "../live/store.ts";
+import { asked, setQuery } from "../route.ts";
+
+export interface Span {
+  from_s: number;
+  until_s: number;
+}
+
+export const SPANS_S = [300, 900, 3600] as const;
+
+/** A stretch that the reader chose by zooming, else null. */
+export const zoomed = computed<Span | null>(() => {
+  const [from_s, until_s] = [Number(asked("from")), Number(asked("to"))];
+  return from_s > 0 && until_s > from_s ? { from_s, until_s } : null;
+});
+
+/** How far back from now is shown, else null: as far as there are points. */
+export const lookback_s = computed<number | null>(() => Number(asked("span")) || null);
+
+export function zoomTo(span: Span): void {
+  const [from_s, until_s] = [Math.floor(span.from_s), Math.ceil(span.until_s)];
+  if (until_s - from_s >= 2) setQuery({ from: String(from_s), to: String(until_s) });
+}
+
+export function zoomOut(): void {
+  setQuery({ from: null, to: null });
+}
+
+export function look(back_s: number | null): void {
+  setQuery({ from: null, to: null, span: back_s === null ? null : String(back_s) });
+}
+
+/** Return what to show of points between two moments. */
+export function shownSpan(first_s: number, last_s: number): Span {
+  if (zoomed.value) return zoomed.value;
+  if (lookback_s.value !== null) {
+    const now_s = Math.max(last_s, nowMs.peek() / 1000);
+    return { from_s: now_s - lookback_s.value, until_s: now_s };
+  }
+  return { from_s: first_s, until_s: Math.max(last_s, first_s + 1) };
+}
