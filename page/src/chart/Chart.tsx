@@ -31,7 +31,7 @@ export interface ChartProps {
 }
 
 const MOST_LINES = 40;
-const MOST_IN_LEGEND = 12;
+const MOST_IN_LEGEND = 8;
 
 export function Chart(props: ChartProps) {
   const { title, unit, thresholds = [], alerts = [], heat = null } = props;
@@ -157,7 +157,7 @@ function Legend(props: {
       {lines.slice(0, MOST_IN_LEGEND).map((line, position) => (
         <li key={line.label}>
           <i style={{ background: `var(--${colourOf(position)})` }} />
-          {line.label} <b>{inUnit(valueAt(data[position + 1], row), unit, locale.value)}</b>
+          <span title={line.label}>{line.label}</span> <b>{inUnit(valueAt(data[position + 1], row), unit, locale.value)}</b>
         </li>
       ))}
       {lines.length > MOST_IN_LEGEND && (

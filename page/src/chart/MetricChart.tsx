@@ -1,10 +1,10 @@
 /** A metric of one source as a chart: its history, its rules' thresholds, alerts about it. */
 
-import { useMemo } from "preact/hooks";
+import { useMemo, useRef } from "preact/hooks";
 import { labelText } from "../live/groups.ts";
 import { useHistory, type Wanted } from "../live/history.ts";
 import { rules } from "../live/rules.ts";
-import type { Alert, History, Series } from "../types.ts";
+import type { Alert, History } from "../types.ts";
 import { metricOf, unitOf } from "../units.ts";
 import { w } from "../words/index.ts";
 import type { TimePoint } from "./align.ts";
@@ -22,7 +22,14 @@ interface MetricChartProps {
 
 export function MetricChart({ title, wanted, alerts, only, top }: MetricChartProps) {
   const { history, failure } = useHistory(wanted);
-  const lines = useMemo(() => (history ? linesOf(history, title, only) : []), [history, title]);
+  const ranks = useRef<ReadonlyMap<string, number>>(new Map());
+  const lines = useMemo(() => {
+    if (!history) return [];
+    const unranked = linesOf(history, title, only);
+    // the largest first; the order, and with it the colours, stay while the series do
+    if (unranked.some((line) => !ranks.current.has(line.label))) ranks.current = ranked(unranked);
+    return unranked.sort((a, b) => (ranks.current.get(a.label) ?? 0) - (ranks.current.get(b.label) ?? 0));
+  }, [history, title]);
   const about = { kind: wanted.kind ?? "", ...(wanted.source ? { source: wanted.source } : {}) };
   const counter = history?.type === "counter";
   const known = rules.value;
@@ -68,7 +75,10 @@ function linesOf(history: History, title: string, only: MetricChartProps["only"]
   }));
 }
 
-export function firstMoment(series: readonly Series[]): number | null {
-  const firsts = series.map((one) => one.points[0]?.[0]).filter((at) => at !== undefined);
-  return firsts.length ? Math.min(...firsts) : null;
+function ranked(lines: readonly Line[]): Map<string, number> {
+  const sums = lines.map((line) => ({
+    label: line.label,
+    sum: line.points.reduce((sum, point) => sum + (point[1] ?? 0), 0),
+  }));
+  return new Map(sums.sort((a, b) => b.sum - a.sum).map(({ label }, rank) => [label, rank]));
 }

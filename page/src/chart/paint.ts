@@ -77,6 +77,9 @@ function shape(ctx: CanvasRenderingContext2D, tone: Tone, at: number, middle: nu
   ctx.closePath();
 }
 
+/** Height of a line of small text, in CSS pixels: labels nearer than this are written side by side. */
+const LINE = 13;
+
 /** Draw each threshold as a dashed line with its value written at the right end. */
 export function paintThresholds(
   u: uPlot,
@@ -90,6 +93,7 @@ export function paintThresholds(
   ctx.textAlign = "right";
   ctx.textBaseline = "bottom";
   ctx.lineWidth = devicePixelRatio;
+  const written: { y: number; left: number }[] = [];
   for (const threshold of thresholds) {
     const y = Math.round(u.valToPos(threshold.value, "y", true));
     if (!(y >= bbox.top && y <= bbox.top + bbox.height)) continue;
@@ -100,9 +104,12 @@ export function paintThresholds(
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
     ctx.fillStyle = ink(threshold.severity);
-    const room = y - bbox.top > 14 * devicePixelRatio;
+    const room = y - bbox.top > LINE * devicePixelRatio;
     ctx.textBaseline = room ? "bottom" : "top";
-    ctx.fillText(text(threshold), bbox.left + bbox.width - 2, y);
+    const near = written.filter((one) => Math.abs(one.y - y) < LINE * devicePixelRatio);
+    const right = Math.min(bbox.left + bbox.width - 2, ...near.map((one) => one.left));
+    ctx.fillText(text(threshold), right, y);
+    written.push({ y, left: right - ctx.measureText(text(threshold)).width - 8 * devicePixelRatio });
   }
   ctx.restore();
 }

@@ -65,7 +65,7 @@ export function makePlot(box: HTMLElement, input: { readonly current: PlotInput 
           : { range: (_u, low, high) => valueRange(input.current, low, high) },
       },
       axes: [
-        { ...axis, values: (u, splits) => times(u, splits), space: 70 },
+        { ...axis, values: (u, splits) => times(u, splits), space: 70, size: 26, gap: 4 },
         {
           ...axis,
           size: 68,

@@ -46,7 +46,10 @@ export function page({ path }: { path: readonly string[] }) {
   const known = sources.value?.get(sourceKey(kind, source)) ?? null;
   const all = known ? metricsOf(known) : [];
   const chosen = asked("metric").split(",").filter(Boolean);
-  const shown = SHOWN.filter(({ metric }) => all.includes(metric) && !chosen.includes(metric));
+  const shown = SHOWN.filter(
+    ({ metric }) =>
+      all.includes(metric) && !chosen.includes(metric) && (kind !== "host" || !metric.startsWith("process.")),
+  );
   const metrics = [...chosen, ...shown.map(({ metric }) => metric)];
   const metricsKey = metrics.join();
   useEffect(() => {
@@ -98,15 +101,16 @@ export function page({ path }: { path: readonly string[] }) {
           />
         ))}
       </div>
-      {known && <Others source={known} chosen={chosen} />}
+      {known && <Others source={known} chosen={chosen} shown={shown} />}
       <AlertList alerts={alerts} />
     </>
   );
 }
 
 /** Every metric of the source with its newest value; choosing one draws it above. */
-function Others({ source, chosen }: { source: Source; chosen: readonly string[] }) {
-  const rest = metricsOf(source).filter((metric) => !SHOWN.some((one) => one.metric === metric));
+function Others(props: { source: Source; chosen: readonly string[]; shown: readonly Shown[] }) {
+  const { source, chosen, shown } = props;
+  const rest = metricsOf(source).filter((metric) => !shown.some((one) => one.metric === metric));
   if (!rest.length) return null;
   const flip = (metric: string) => {
     const kept = chosen.filter((one) => one !== metric);
