@@ -194,7 +194,10 @@ export interface LoadResult {
   connection_errors?: number;
   timeouts?: number;
   success_rate?: number | null;
-  rate?: number;
+  rate?: number | null;
+  throughput?: number | null;
+  duration_s?: number;
+  load?: string;
   slo?: { expression: string; value: number | null; pass: boolean | null }[];
   [field: string]: unknown;
 }
@@ -210,8 +213,9 @@ export interface LoadWindow {
   timeouts: number;
   in_flight: number;
   users: number;
-  histograms: Record<string, unknown>;
-  at?: string;
+  p50_s: number | null;
+  p95_s: number | null;
+  p99_s: number | null;
 }
 
 export interface LoadTestDetail extends LoadTest {

@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
-import { inUnit, time } from "../format.ts";
+import { inUnit, seconds, time } from "../format.ts";
 import { nowMs } from "../live/store.ts";
 import type { Alert } from "../types.ts";
 import { locale, theme, w } from "../words/index.ts";
@@ -27,6 +27,8 @@ export interface ChartProps {
   /** The top of the scale where it is known, such as 1 for a share. */
   top?: number;
   hint?: string;
+  /** Times are seconds since a start, not moments. */
+  relative?: boolean;
   height?: number;
 }
 
@@ -34,7 +36,7 @@ const MOST_LINES = 40;
 const MOST_IN_LEGEND = 8;
 
 export function Chart(props: ChartProps) {
-  const { title, unit, thresholds = [], alerts = [], heat = null } = props;
+  const { title, unit, thresholds = [], alerts = [], heat = null, relative = false } = props;
   const lines = props.lines.slice(0, MOST_LINES);
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
@@ -43,7 +45,7 @@ export function Chart(props: ChartProps) {
   const data = useMemo(() => align(lines.map((line) => line.points)), [props.lines]);
   const times = data[0];
   const empty = times.length === 0;
-  const span = shownSpan(times[0] ?? 0, times.at(-1) ?? 0);
+  const span = shownSpan(times[0] ?? 0, times.at(-1) ?? 0, relative);
   const input = useRef<PlotInput>({} as PlotInput);
   input.current = {
     labels: lines.map((line) => line.label),
@@ -55,6 +57,7 @@ export function Chart(props: ChartProps) {
     height: props.height ?? 180,
     data,
     span,
+    relative,
     now_s: nowMs.peek() / 1000,
     onCursor: setCursor,
     onZoom: zoomTo,
@@ -109,7 +112,7 @@ export function Chart(props: ChartProps) {
             aria-valuemin={Math.round(times[0] ?? 0)}
             aria-valuemax={Math.round(times.at(-1) ?? 0)}
             aria-valuenow={Math.round(times[row] ?? 0)}
-            aria-valuetext={spokenRow(data, row, lines, unit)}
+            aria-valuetext={spokenRow(data, row, lines, unit, relative)}
             onKeyDown={(event) => plot.current && onKey(event, plot.current, input.current)}
           />
           <Legend
@@ -119,6 +122,7 @@ export function Chart(props: ChartProps) {
             row={row}
             unit={unit}
             at={cursor}
+            relative={relative}
           />
         </>
       )}
@@ -149,15 +153,17 @@ function Legend(props: {
   row: number;
   unit: string | null;
   at: number | null;
+  relative: boolean;
 }) {
-  const { lines, data, row, unit, at } = props;
+  const { lines, data, row, unit, at, relative } = props;
   return (
     <ul class="legend">
-      {at !== null && <li>{time((data[0][row] ?? 0) * 1000, locale.value)}</li>}
+      {at !== null && <li>{atRow(data, row, relative)}</li>}
       {lines.slice(0, MOST_IN_LEGEND).map((line, position) => (
         <li key={line.label}>
           <i style={{ background: `var(--${colourOf(position)})` }} />
-          <span title={line.label}>{line.label}</span> <b>{inUnit(valueAt(data[position + 1], row), unit, locale.value)}</b>
+          <span title={line.label}>{line.label}</span>{" "}
+          <b>{inUnit(valueAt(data[position + 1], row), unit, locale.value)}</b>
         </li>
       ))}
       {lines.length > MOST_IN_LEGEND && (
@@ -165,6 +171,11 @@ function Legend(props: {
       )}
     </ul>
   );
+}
+
+function atRow(data: readonly [number[], ...Column[]], row: number, relative: boolean): string {
+  const at_s = data[0][row] ?? 0;
+  return relative ? seconds(at_s, locale.value) : time(at_s * 1000, locale.value);
 }
 
 function spokenSummary(title: string, data: readonly [number[], ...Column[]], unit: string | null): string {
@@ -184,13 +195,14 @@ function spokenRow(
   row: number,
   lines: readonly Line[],
   unit: string | null,
+  relative: boolean,
 ): string {
   const values = lines
     .slice(0, MOST_IN_LEGEND)
     .map((line, position) =>
       w().chart.latest(line.label, inUnit(valueAt(data[position + 1], row), unit, locale.value)),
     );
-  return `${time((data[0][row] ?? 0) * 1000, locale.value)}: ${values.join(", ")}`;
+  return `${atRow(data, row, relative)}: ${values.join(", ")}`;
 }
 
 /** Arrows move the cursor, + and − zoom about it, 0 and Escape show all. */

@@ -1,7 +1,7 @@
 /** How uPlot is set up. It reads its input anew whenever it draws, so that nothing is rebuilt when data comes. */
 
 import uPlot from "uplot";
-import { bytes, inUnit, time } from "../format.ts";
+import { bytes, inUnit, seconds, time } from "../format.ts";
 import type { Alert } from "../types.ts";
 import { locale, w } from "../words/index.ts";
 import type { Column } from "./align.ts";
@@ -20,6 +20,7 @@ export interface PlotInput {
   height: number;
   data: [number[], ...Column[]];
   span: Span;
+  relative: boolean;
   now_s: number;
   onCursor(row: number | null): void;
   onZoom(span: Span): void;
@@ -33,7 +34,7 @@ const SHARED_CURSOR = "time";
 export const colourOf = (position: number): string => `series-${(position % COLOURS) + 1}`;
 
 export function makePlot(box: HTMLElement, input: { readonly current: PlotInput }): uPlot {
-  const { labels, unit, heat, height } = input.current;
+  const { labels, unit, heat, height, relative } = input.current;
   const axis = {
     stroke: inks("ink-2"),
     font: `12px ${inks("font")}`,
@@ -59,13 +60,20 @@ export function makePlot(box: HTMLElement, input: { readonly current: PlotInput 
         },
       },
       scales: {
-        x: { time: true, auto: false, range: (_u, min, max) => [min, max] },
+        x: { time: !relative, auto: false, range: (_u, min, max) => [min, max] },
         y: heat
           ? { distr: 3, log: 2, range: () => heatRange(input.current) }
           : { range: (_u, low, high) => valueRange(input.current, low, high) },
       },
       axes: [
-        { ...axis, values: (u, splits) => times(u, splits), space: 70, size: 26, gap: 4 },
+        {
+          ...axis,
+          values: (u, splits) =>
+            relative ? splits.map((at_s) => seconds(at_s, locale.peek())) : times(u, splits),
+          space: 70,
+          size: 26,
+          gap: 4,
+        },
         {
           ...axis,
           size: 68,

@@ -13,8 +13,8 @@ export const SPANS_S = [300, 900, 3600] as const;
 
 /** A stretch that the reader chose by zooming, else null. */
 export const zoomed = computed<Span | null>(() => {
-  const [from_s, until_s] = [Number(asked("from")), Number(asked("to"))];
-  return from_s > 0 && until_s > from_s ? { from_s, until_s } : null;
+  const [from_s, until_s] = [Number(asked("from") || Number.NaN), Number(asked("to"))];
+  return until_s > from_s ? { from_s, until_s } : null;
 });
 
 /** How far back from now is shown, else null: as far as there are points. */
@@ -33,10 +33,10 @@ export function look(back_s: number | null): void {
   setQuery({ from: null, to: null, span: back_s === null ? null : String(back_s) });
 }
 
-/** Return what to show of points between two moments. */
-export function shownSpan(first_s: number, last_s: number): Span {
+/** Return what to show of points between two moments; `relative` ones count from a start of their own. */
+export function shownSpan(first_s: number, last_s: number, relative: boolean): Span {
   if (zoomed.value) return zoomed.value;
-  if (lookback_s.value !== null) {
+  if (lookback_s.value !== null && !relative) {
     const now_s = Math.max(last_s, nowMs.peek() / 1000);
     return { from_s: now_s - lookback_s.value, until_s: now_s };
   }

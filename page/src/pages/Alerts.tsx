@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { get, query, Refusal } from "../api.ts";
 import { rules } from "../live/rules.ts";
-import { alerts as live, ask } from "../live/store.ts";
+import { ask, alerts as live } from "../live/store.ts";
 import { AlertTable } from "../parts/AlertList.tsx";
 import { asked, setQuery } from "../route.ts";
 import type { Alert } from "../types.ts";
