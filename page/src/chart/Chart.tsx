@@ -8,7 +8,7 @@ import type { Alert } from "../types.ts";
 import { locale, theme, w } from "../words/index.ts";
 import { align, type Column, type TimePoint } from "./align.ts";
 import type { Heat } from "./bins.ts";
-import { colourOf, makePlot, type PlotInput } from "./plot.ts";
+import { colourOf, lineStyleOf, makePlot, type PlotInput } from "./plot.ts";
 import { shownSpan, zoomed, zoomOut, zoomTo } from "./span.ts";
 import type { Threshold } from "./thresholds.ts";
 
@@ -45,7 +45,7 @@ export function Chart(props: ChartProps) {
   const data = useMemo(() => align(lines.map((line) => line.points)), [props.lines]);
   const times = data[0];
   const empty = times.length === 0;
-  const span = shownSpan(times[0] ?? 0, times.at(-1) ?? 0, relative);
+  const span = shownSpan(...extent(times, heat), relative);
   const input = useRef<PlotInput>({} as PlotInput);
   input.current = {
     labels: lines.map((line) => line.label),
@@ -123,6 +123,7 @@ export function Chart(props: ChartProps) {
             unit={unit}
             at={cursor}
             relative={relative}
+            onMap={heat !== null}
           />
         </>
       )}
@@ -135,6 +136,13 @@ function show(u: uPlot, input: PlotInput): void {
     u.setData(input.data as uPlot.AlignedData, false);
     u.setScale("x", { min: input.span.from_s, max: input.span.until_s });
   });
+}
+
+/** From the first point to the last; of a map of bins, whole bins. */
+function extent(times: readonly number[], heat: Heat | null): [number, number] {
+  const last = heat?.bins.at(-1);
+  if (heat?.bins[0] && last) return [heat.bins[0].at_s, last.at_s + heat.width_s];
+  return [times[0] ?? 0, times.at(-1) ?? 0];
 }
 
 /** Return the value that a line has at a row, or had last before it. */
@@ -154,14 +162,19 @@ function Legend(props: {
   unit: string | null;
   at: number | null;
   relative: boolean;
+  onMap: boolean;
 }) {
-  const { lines, data, row, unit, at, relative } = props;
+  const { lines, data, row, unit, at, relative, onMap } = props;
   return (
     <ul class="legend">
       {at !== null && <li>{atRow(data, row, relative)}</li>}
       {lines.slice(0, MOST_IN_LEGEND).map((line, position) => (
         <li key={line.label}>
-          <i style={{ background: `var(--${colourOf(position)})` }} />
+          <i
+            style={{
+              borderTop: `0.2rem ${lineStyleOf(position, onMap)} var(--${colourOf(position, onMap)})`,
+            }}
+          />
           <span title={line.label}>{line.label}</span>{" "}
           <b>{inUnit(valueAt(data[position + 1], row), unit, locale.value)}</b>
         </li>

@@ -105,5 +105,5 @@ export function quantile(bin: Heat["bins"][number], base: number, q: number): nu
 }
 
 export function quantiles(heat: Heat, q: number): TimePoint[] {
-  return heat.bins.map((bin) => [bin.at_s, quantile(bin, heat.base, q)]);
+  return heat.bins.map((bin) => [bin.at_s + heat.width_s / 2, quantile(bin, heat.base, q)]);
 }

@@ -31,7 +31,13 @@ const COLOURS = 6;
 const DASHES: readonly (readonly number[])[] = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
 const SHARED_CURSOR = "time";
 
-export const colourOf = (position: number): string => `series-${(position % COLOURS) + 1}`;
+/** Lines over a map are told apart by their dashes alone, others by colour first. */
+export const colourOf = (position: number, onMap: boolean): string =>
+  onMap ? "ink" : `series-${(position % COLOURS) + 1}`;
+const dashOf = (position: number, onMap: boolean): number =>
+  (onMap ? position : Math.floor(position / COLOURS)) % DASHES.length;
+export const lineStyleOf = (position: number, onMap: boolean): string =>
+  ["solid", "dashed", "dotted", "double"][dashOf(position, onMap)] ?? "solid";
 
 export function makePlot(box: HTMLElement, input: { readonly current: PlotInput }): uPlot {
   const { labels, unit, heat, height, relative } = input.current;
@@ -46,7 +52,7 @@ export function makePlot(box: HTMLElement, input: { readonly current: PlotInput 
       width: Math.max(200, box.clientWidth),
       height,
       legend: { show: false },
-      padding: [10, 8, 0, 0],
+      padding: [10, 24, 0, 0],
       cursor: {
         y: false,
         points: { size: 6 },
@@ -86,9 +92,9 @@ export function makePlot(box: HTMLElement, input: { readonly current: PlotInput 
         {},
         ...labels.map((label, position) => ({
           label,
-          stroke: heat ? inks("ink") : inks(colourOf(position)),
+          stroke: inks(colourOf(position, heat !== null)),
           width: heat ? 1 : 1.5,
-          dash: [...(DASHES[heat ? position : Math.floor(position / COLOURS) % DASHES.length] ?? [])],
+          dash: [...(DASHES[dashOf(position, heat !== null)] ?? [])],
           points: { show: labels.length === 1 && input.current.data[0].length < 40, size: 4 },
         })),
       ],
@@ -144,8 +150,9 @@ function tickText(value: number, unit: string | null): string {
 function valueRange(input: PlotInput, low: number | null, high: number | null): [number, number] {
   if (input.top !== null) return [0, input.top];
   const most = Math.max(high ?? 0, 0);
-  const reached = input.thresholds.map((one) => one.value).filter((value) => value <= most * 3);
-  const top = Math.max(most, ...reached) * 1.12;
+  const thresholds = input.thresholds.map((one) => one.value).sort((a, b) => a - b);
+  const reached = thresholds.filter((value) => value <= most * 3);
+  const top = Math.max(most, ...(most ? reached : thresholds.slice(0, 1))) * 1.12;
   return [Math.min(0, low ?? 0), top > 0 ? top : 1];
 }
 

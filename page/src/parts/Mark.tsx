@@ -30,5 +30,5 @@ export function Mark({ tone, children }: { tone: Tone; children: ComponentChildr
 }
 
 export function SeverityMark({ severity }: { severity: Severity | null }) {
-  return <Mark tone={severity ?? "none"}>{severity ? w().severity[severity] : w().tags.pending}</Mark>;
+  return <Mark tone={severity ?? "none"}>{severity ? w().severity[severity] : w().state.pending}</Mark>;
 }
