@@ -1,10 +1,11 @@
-"""Statistics per endpoint, merged over instances and over a window of time."""
+"""Statistics per endpoint and per service, merged over instances and over a window of time."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from atalaia.events.series import parse
 from atalaia.stats import Histogram
@@ -33,19 +34,51 @@ class Endpoint:
     p99_s: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """All endpoints of a service together; in the units of `Endpoint`."""
+
+    service: str
+    requests: int
+    rate: float
+    error_rate: float | None
+    avg_s: float | None
+    min_s: float | None
+    max_s: float | None
+    p50_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """`covered_s`: seconds of the window that the data covers. Endpoints by service, route and method."""
+
+    covered_s: float
+    endpoints: list[Endpoint]
+    services: list[Service]
+
+
+class _Figures(TypedDict):
+    requests: int
+    rate: float
+    error_rate: float | None
+    avg_s: float | None
+    min_s: float | None
+    max_s: float | None
+    p50_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+
+
 @dataclass(slots=True)
 class _Sum:
     errors: int = 0
     durations: Histogram = field(default_factory=lambda: Histogram(scale=FINEST_SCALE))
 
 
-def endpoints(
-    sources: Iterable[tuple[str, SubjectHistory]], *, now_s: float, window_s: float
-) -> tuple[float, list[Endpoint]]:
-    """Return (seconds of the window that the data covers, endpoints by service, route and method).
-
-    `sources` are (service, history). Server errors (5xx) make the error rate.
-    """
+def summarise(sources: Iterable[tuple[str, SubjectHistory]], *, now_s: float, window_s: float) -> Performance:
+    """Merge what the window holds; `sources` are (service, history). 5xx make the error rate."""
     since_s = now_s - window_s
     covered_from_s = now_s
     sums: dict[tuple[str, str, str], _Sum] = {}
@@ -58,8 +91,21 @@ def endpoints(
             if name == REQUEST_DURATION:
                 _add(sums, service, dict(labels), history, series, since_s)
     covered_s = max(0.0, min(window_s, now_s - covered_from_s))
-    found = [_endpoint(key, total, covered_s) for key, total in sorted(sums.items()) if total.durations.count]
-    return covered_s, found
+    busy = [(key, total) for key, total in sorted(sums.items()) if total.durations.count]
+    found = [
+        Endpoint(service=service, method=method, route=route, **_figures(total, covered_s))
+        for (service, route, method), total in busy
+    ]
+    return Performance(covered_s, found, _services(busy, covered_s))
+
+
+def _services(busy: list[tuple[tuple[str, str, str], _Sum]], covered_s: float) -> list[Service]:
+    totals: dict[str, _Sum] = {}
+    for (service, _, _), some in busy:
+        total = totals.setdefault(service, _Sum())
+        total.errors += some.errors
+        total.durations.merge(some.durations)
+    return [Service(service=service, **_figures(total, covered_s)) for service, total in totals.items()]
 
 
 def _add(
@@ -78,14 +124,10 @@ def _add(
         total.errors += interval.delta.count if failed else 0
 
 
-def _endpoint(key: tuple[str, str, str], total: _Sum, covered_s: float) -> Endpoint:
-    service, route, method = key
+def _figures(total: _Sum, covered_s: float) -> _Figures:
     durations = total.durations
     count = durations.count
-    return Endpoint(
-        service=service,
-        method=method,
-        route=route,
+    return _Figures(
         requests=count,
         rate=count / covered_s if covered_s else 0.0,
         error_rate=total.errors / count if count else None,

@@ -17,7 +17,7 @@ from atalaia.clock import Clock
 from atalaia.errors import NotFound
 from services.api.domain.newest import Newest, Subject
 from services.api.domain.openmetrics import CONTENT_TYPE, Accumulated, render
-from services.api.domain.performance import endpoints
+from services.api.domain.performance import summarise
 from services.api.domain.question import Sources, labels_of
 from services.api.handlers.models import (
     EndpointAnswer,
@@ -25,6 +25,7 @@ from services.api.handlers.models import (
     LabelText,
     MetricsAnswer,
     PerformanceAnswer,
+    ServicePerformanceAnswer,
     SubjectsAnswer,
     Text,
 )
@@ -189,11 +190,14 @@ class MetricsHandlers:
             if service is None or subject.group == service
             if subject.at.timestamp() >= now_s - window_s
         ]
-        covered_s, found = endpoints(sources, now_s=now_s, window_s=window_s)
+        found = summarise(sources, now_s=now_s, window_s=window_s)
         return PerformanceAnswer(
             window_s=window_s,
-            covered_s=covered_s,
-            endpoints=[EndpointAnswer.model_validate(one, from_attributes=True) for one in found],
+            covered_s=found.covered_s,
+            endpoints=[EndpointAnswer.model_validate(one, from_attributes=True) for one in found.endpoints],
+            services=[
+                ServicePerformanceAnswer.model_validate(one, from_attributes=True) for one in found.services
+            ],
         )
 
     def _state(self, service: str | None) -> str:

@@ -123,10 +123,26 @@ class EndpointAnswer(BaseModel):
     p99_s: float | None
 
 
+class ServicePerformanceAnswer(BaseModel):
+    """All endpoints of a service together."""
+
+    service: str
+    requests: int
+    rate: float
+    error_rate: float | None
+    avg_s: float | None
+    min_s: float | None
+    max_s: float | None
+    p50_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+
+
 class PerformanceAnswer(BaseModel):
     window_s: float
     covered_s: float
     endpoints: list[EndpointAnswer]
+    services: list[ServicePerformanceAnswer]
 
 
 class AlertAnswer(BaseModel):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from atalaia.asgi.recorder import Recorder
 from atalaia.events.metrics import HistogramDelta, MetricsBatch
 from services.api.domain.history import SubjectHistory
-from services.api.domain.performance import Endpoint, endpoints
+from services.api.domain.performance import Endpoint, summarise
 
 BEGAN = datetime(2026, 11, 24, tzinfo=UTC)
 INTERVAL_S = 5.0
@@ -41,8 +41,8 @@ class Worker:
 
 def seen(*workers: Worker, now_s: float = 100.0, window_s: float = 300.0) -> dict[str, Endpoint]:
     sources = [("shop", worker.history) for worker in workers]
-    _, found = endpoints(sources, now_s=BEGAN.timestamp() + now_s, window_s=window_s)
-    return {one.route: one for one in found}
+    found = summarise(sources, now_s=BEGAN.timestamp() + now_s, window_s=window_s)
+    return {one.route: one for one in found.endpoints}
 
 
 requests = st.lists(
@@ -94,3 +94,17 @@ def test_a_last_message_without_anything_is_no_point() -> None:
     worker = Worker()
     worker.report(10.0, final=True)
     assert len(worker.history.at_s) == 0
+
+
+def test_a_services_percentiles_are_those_of_all_its_requests() -> None:
+    worker, other = Worker(), Worker()
+    worker.serve(*[("/fast", 200, 0.01)] * 90)
+    other.serve(*[("/slow", 500, 1.0)] * 10)
+    for one in (worker, other):
+        one.report(10.0)
+    sources = [("shop", one.history) for one in (worker, other)]
+    (shop,) = summarise(sources, now_s=BEGAN.timestamp() + 11, window_s=60.0).services
+    assert (shop.requests, shop.error_rate) == (100, 0.1)
+    assert shop.p50_s is not None and shop.p95_s is not None
+    assert abs(shop.p50_s / 0.01 - 1) < 0.03
+    assert abs(shop.p95_s / 1.0 - 1) < 0.03

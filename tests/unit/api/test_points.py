@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from atalaia.events.metrics import HistogramDelta, MetricsBatch
 from atalaia.stats import Histogram
 from services.api.domain.history import SubjectHistory
-from services.api.domain.performance import endpoints
+from services.api.domain.performance import Performance, summarise
 from services.api.domain.points import bucketed, kind_of, series_of
 
 T0 = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -115,7 +115,8 @@ def test_a_histogram_is_count_sum_and_percentiles() -> None:
 def test_performance_merges_instances_and_status_codes() -> None:
     one = history(app(10, {DURATION % 200: delta(0.1, 0.2), DURATION % 500: delta(0.4)}))
     two = history(app(10, {DURATION % 200: delta(0.1)}), app(20, {DURATION % 200: delta(0.2, 0.2)}))
-    covered_s, (found,) = endpoints([("shop", one), ("shop", two)], now_s=T0.timestamp() + 20, window_s=300)
+    summary = summarise([("shop", one), ("shop", two)], now_s=T0.timestamp() + 20, window_s=300)
+    covered_s, (found,) = summary.covered_s, summary.endpoints
     assert covered_s == 20
     assert (found.service, found.method, found.route) == ("shop", "GET", "/a")
     assert (found.requests, found.rate, found.error_rate) == (6, 0.3, 1 / 6)
@@ -124,12 +125,13 @@ def test_performance_merges_instances_and_status_codes() -> None:
 
 def test_performance_counts_the_window_alone() -> None:
     made = history(app(0, {DURATION % 200: delta(9.0)}), app(100, {DURATION % 200: delta(0.1)}))
-    covered_s, (found,) = endpoints([("shop", made)], now_s=T0.timestamp() + 100, window_s=60)
+    summary = summarise([("shop", made)], now_s=T0.timestamp() + 100, window_s=60)
+    covered_s, (found,) = summary.covered_s, summary.endpoints
     assert (covered_s, found.requests, found.max_s) == (10, 1, 0.1)
 
 
 def test_performance_of_nothing_is_empty() -> None:
-    assert endpoints([], now_s=0.0, window_s=300) == (0.0, [])
+    assert summarise([], now_s=0.0, window_s=300) == Performance(0.0, [], [])
 
 
 VALUES = st.lists(st.one_of(st.none(), st.integers(0, 50)), min_size=1, max_size=12)
