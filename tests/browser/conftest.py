@@ -48,6 +48,7 @@ def shop(platform: Platform) -> Iterator[Shop]:
     """The example, with some requests behind it."""
     with running(Shop(ATALAIA_DATA_DIR=str(platform.data_dir)), "/products") as shop:
         yield shop
+        shop.stop()
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +83,7 @@ def open_page(browser: Browser, platform: Platform) -> Iterator[OpenPage]:
 
         def complain(message: ConsoleMessage) -> None:
             if message.type in ("error", "warning"):
-                complaints.append(f"{message.type}: {message.text}")
+                complaints.append(f"{message.type}: {message.text} {message.location.get('url', '')}")
 
         def open_page(
             place: str = "#/",

@@ -114,7 +114,7 @@ def test_an_alerts_page_tells_its_story(open_page: OpenPage, publisher: Publishe
     publisher.publish(source, 0.1)
     story = page.locator(".events")
     expect(story).to_contain_text("Fired")
-    expect(story).to_contain_text("Resolved · recovered by itself")
+    expect(story).to_contain_text("recovered by itself")
     expect(page.locator(".chart")).to_be_visible()
 
 

@@ -96,7 +96,7 @@ export function Chart(props: ChartProps) {
   return (
     <figure class="card chart">
       <div class="head">
-        <h3>{title}</h3>
+        <h2>{title}</h2>
         {props.hint && <span class="small quiet">{props.hint}</span>}
       </div>
       {empty ? (

@@ -44,7 +44,7 @@ export function MetricChart({ title, wanted, alerts, only, top }: MetricChartPro
   if (!history) {
     return (
       <figure class="card chart">
-        <h3>{title}</h3>
+        <h2>{title}</h2>
         <p class="empty">{failure ? w().chart.failures(failure) : w().loading}</p>
       </figure>
     );

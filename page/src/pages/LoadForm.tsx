@@ -67,7 +67,7 @@ export function LoadForm() {
         </label>
         <label class="field">
           {amount}
-          <input name="amount" type="number" min="1" max={limit ?? 1_000_000} value="10" required />
+          <input name="amount" type="number" min="1" max={limit ?? 1_000_000} defaultValue="10" required />
         </label>
         {model !== "max_users" && (
           <label class="field">
@@ -77,7 +77,7 @@ export function LoadForm() {
               type="number"
               min="1"
               max={limits?.max_duration_s ?? 604_800}
-              value="20"
+              defaultValue="20"
               required
             />
           </label>
