@@ -58,7 +58,7 @@ def hosts(publisher: Publisher) -> list[Source]:
         Source(name) for name in ("web-1", "web-2", "web-3", "db-1", "db-2", "cache-1", "jobs-1", "jobs-2")
     ]
     for number, host in enumerate(hosts):
-        host.at = datetime.now(UTC) - timedelta(seconds=1210)
+        host.at = datetime.now(UTC) - timedelta(seconds=1300)  # leaves room for eight values that fire
         level = 0.2 + 0.06 * number
         wave = [
             level + 0.1 * math.sin(step / 9 + number) + 0.04 * math.sin(step * 1.7) for step in range(120)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,14 @@ BUSY_S = 20.0
 
 @pytest.fixture(scope="module", autouse=True)
 def a_day_with_trouble(platform: Platform, publisher: Publisher, hosts: list[Source], shop: Shop) -> None:
-    """Two hosts in trouble, a third silent to be, and a shop that was busy for a while."""
+    """Two of eight hosts in trouble, nothing that other tests left, and a shop that was busy for a while."""
+    ours = {host.name for host in hosts}
+    for one in platform.get("/metrics?kind=host&name=system.cpu.utilization")[1]["sources"]:
+        if one["source"] not in ours | {socket.gethostname()}:
+            platform.request("DELETE", f"/sources/{one['source']}")
+    for host in hosts:
+        host.at = max(host.at, datetime.now(UTC) - timedelta(seconds=100))
+        publisher.publish(host, 0.35)
     publisher.fire(hosts[3], 0.97)
     publisher.fire(hosts[1], 0.86)
     until_s = time.monotonic() + BUSY_S

@@ -91,13 +91,13 @@ export function paintThresholds(
   ctx.save();
   ctx.font = `${11 * devicePixelRatio}px ${ink("font")}`;
   ctx.textAlign = "right";
-  ctx.textBaseline = "bottom";
-  ctx.lineWidth = devicePixelRatio;
+  ctx.lineJoin = "round";
   const written: { y: number; left: number }[] = [];
   for (const threshold of thresholds) {
     const y = Math.round(u.valToPos(threshold.value, "y", true));
     if (!(y >= bbox.top && y <= bbox.top + bbox.height)) continue;
     ctx.strokeStyle = ink(`${threshold.severity}-fill`);
+    ctx.lineWidth = devicePixelRatio;
     ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
     ctx.beginPath();
     ctx.moveTo(bbox.left, y);
@@ -108,6 +108,10 @@ export function paintThresholds(
     ctx.textBaseline = room ? "bottom" : "top";
     const near = written.filter((one) => Math.abs(one.y - y) < LINE * devicePixelRatio);
     const right = Math.min(bbox.left + bbox.width - 2, ...near.map((one) => one.left));
+    ctx.setLineDash([]);
+    ctx.strokeStyle = ink("surface");
+    ctx.lineWidth = 3 * devicePixelRatio;
+    ctx.strokeText(text(threshold), right, y); // a halo: lines pass below the words
     ctx.fillText(text(threshold), right, y);
     written.push({ y, left: right - ctx.measureText(text(threshold)).width - 8 * devicePixelRatio });
   }
@@ -131,8 +135,9 @@ export function paintHeat(u: uPlot, heat: Heat, ink: Inks): void {
     if (right < bbox.left || left > bbox.left + bbox.width) continue;
     for (const [position, count] of bin.counts.entries()) {
       if (!count) continue;
-      const top = u.valToPos(heat.base ** (bin.from + position + 1), "y", true);
-      const bottom = u.valToPos(heat.base ** (bin.from + position), "y", true);
+      // whole pixels: cells that touch leave no seam
+      const top = Math.round(u.valToPos(heat.base ** (bin.from + position + 1), "y", true));
+      const bottom = Math.round(u.valToPos(heat.base ** (bin.from + position), "y", true));
       const shade = Math.round((Math.log1p(count) / Math.log1p(most)) * (SHADES - 1));
       ctx.fillStyle = shades[shade] ?? "";
       ctx.fillRect(left, top, right - left, Math.max(1, bottom - top));

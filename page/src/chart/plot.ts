@@ -52,7 +52,7 @@ export function makePlot(box: HTMLElement, input: { readonly current: PlotInput 
       width: Math.max(200, box.clientWidth),
       height,
       legend: { show: false },
-      padding: [10, 24, 0, 0],
+      padding: [10, 30, 0, 0],
       cursor: {
         y: false,
         points: { size: 6 },
