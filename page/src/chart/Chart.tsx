@@ -9,7 +9,7 @@ import { locale, theme, w } from "../words/index.ts";
 import { align, type Column, type TimePoint } from "./align.ts";
 import type { Heat } from "./bins.ts";
 import { colourOf, lineStyleOf, makePlot, type PlotInput } from "./plot.ts";
-import { shownSpan, zoomed, zoomOut, zoomTo } from "./span.ts";
+import { lookback_s, shownSpan, zoomed, zoomOut, zoomTo } from "./span.ts";
 import type { Threshold } from "./thresholds.ts";
 
 export interface Line {
@@ -33,6 +33,7 @@ export interface ChartProps {
 }
 
 const MOST_LINES = 40;
+const LONGEST_PIXEL_MS = 5000;
 const MOST_IN_LEGEND = 8;
 
 export function Chart(props: ChartProps) {
@@ -41,6 +42,7 @@ export function Chart(props: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const visible = useRef(false);
+  const drawn = useRef({ atMs: Number.NEGATIVE_INFINITY, view: "" });
   const [cursor, setCursor] = useState<number | null>(null);
   const data = useMemo(() => align(lines.map((line) => line.points)), [props.lines]);
   const times = data[0];
@@ -87,9 +89,23 @@ export function Chart(props: ChartProps) {
     };
   }, [layout]);
 
+  const view = [zoomed.value?.from_s, zoomed.value?.until_s, lookback_s.value].join();
   useEffect(() => {
-    // what is out of sight is drawn when it is seen
-    if (plot.current && visible.current && !document.hidden) show(plot.current, input.current);
+    const made = plot.current;
+    if (!made || !visible.current || document.hidden) return; // drawn when it is seen
+    const draw = () => {
+      drawn.current = { atMs: performance.now(), view };
+      show(made, input.current);
+    };
+    // nothing new is to be seen before the time that a pixel stands for has passed
+    const pixel_ms = Math.min(LONGEST_PIXEL_MS, ((span.until_s - span.from_s) * 1000) / made.width);
+    const wait_ms = drawn.current.view === view ? drawn.current.atMs + pixel_ms - performance.now() : 0;
+    if (relative || wait_ms <= 0) {
+      draw();
+      return;
+    }
+    const timer = setTimeout(draw, wait_ms);
+    return () => clearTimeout(timer);
   }, [data, span.from_s, span.until_s, alerts, thresholds, heat]);
 
   const row = cursor ?? times.length - 1;

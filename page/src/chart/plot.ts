@@ -28,6 +28,8 @@ export interface PlotInput {
 }
 
 const COLOURS = 6;
+/** More than these are drawn as hairlines, which are several times cheaper to paint. */
+const FEW_LINES = 8;
 const DASHES: readonly (readonly number[])[] = [[], [8, 4], [2, 3], [10, 3, 2, 3]];
 const SHARED_CURSOR = "time";
 
@@ -93,7 +95,7 @@ export function makePlot(box: HTMLElement, input: { readonly current: PlotInput 
         ...labels.map((label, position) => ({
           label,
           stroke: inks(colourOf(position, heat !== null)),
-          width: heat ? 1 : 1.5,
+          width: heat || labels.length > FEW_LINES ? 1 : 1.5,
           dash: [...(DASHES[dashOf(position, heat !== null)] ?? [])],
           points: { show: labels.length === 1 && input.current.data[0].length < 40, size: 4 },
         })),
