@@ -38,9 +38,8 @@ async function request(method: string, path: string, body?: object, signal?: Abo
     ...(signal ? { signal } : {}),
     ...(body ? { headers: { "content-type": "application/json" }, body: JSON.stringify(body) } : {}),
   });
-  const content: unknown = await answer.json().catch(() => null);
-  if (!answer.ok) throw refusal(answer.status, content);
-  return content;
+  if (!answer.ok) throw refusal(answer.status, await answer.json().catch(() => null));
+  return answer.json();
 }
 
 function refusal(status: number, content: unknown): Refusal {

@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import { inUnit, seconds, time } from "../format.ts";
 import { nowMs } from "../live/store.ts";
+import { Glyph } from "../parts/Mark.tsx";
 import type { Alert } from "../types.ts";
 import { locale, theme, w } from "../words/index.ts";
 import { align, type Column, type TimePoint } from "./align.ts";
@@ -140,6 +141,7 @@ export function Chart(props: ChartProps) {
             at={cursor}
             relative={relative}
             onMap={heat !== null}
+            thresholds={thresholds}
           />
         </>
       )}
@@ -149,7 +151,7 @@ export function Chart(props: ChartProps) {
 
 function show(u: uPlot, input: PlotInput): void {
   u.batch(() => {
-    u.setData(input.data as uPlot.AlignedData, false);
+    u.setData(input.data as uPlot.AlignedData); // the values' scale is anew, too: thresholds may have come
     u.setScale("x", { min: input.span.from_s, max: input.span.until_s });
   });
 }
@@ -179,8 +181,9 @@ function Legend(props: {
   at: number | null;
   relative: boolean;
   onMap: boolean;
+  thresholds: readonly Threshold[];
 }) {
-  const { lines, data, row, unit, at, relative, onMap } = props;
+  const { lines, data, row, unit, at, relative, onMap, thresholds } = props;
   return (
     <ul class="legend">
       {at !== null && <li>{atRow(data, row, relative)}</li>}
@@ -193,6 +196,11 @@ function Legend(props: {
           />
           <span title={line.label}>{line.label}</span>{" "}
           <b>{inUnit(valueAt(data[position + 1], row), unit, locale.value)}</b>
+        </li>
+      ))}
+      {thresholds.map(({ severity, value, rule }) => (
+        <li key={`${rule} ${severity}`} title={w().chart.threshold(w().severity[severity], rule)}>
+          <Glyph tone={severity} /> {w().severity[severity]} <b>{inUnit(value, unit, locale.value)}</b>
         </li>
       ))}
       {lines.length > MOST_IN_LEGEND && (

@@ -77,43 +77,25 @@ function shape(ctx: CanvasRenderingContext2D, tone: Tone, at: number, middle: nu
   ctx.closePath();
 }
 
-/** Height of a line of small text, in CSS pixels: labels nearer than this are written side by side. */
-const LINE = 13;
-
-/** Draw each threshold as a dashed line with its value written at the right end. */
-export function paintThresholds(
-  u: uPlot,
-  thresholds: readonly Threshold[],
-  text: (threshold: Threshold) => string,
-  ink: Inks,
-): void {
+/** Draw each threshold as a dashed line that ends in the shape of its severity; the legend has its value. */
+export function paintThresholds(u: uPlot, thresholds: readonly Threshold[], ink: Inks): void {
   const { ctx, bbox } = u;
+  const size = 4 * devicePixelRatio;
   ctx.save();
-  ctx.font = `${11 * devicePixelRatio}px ${ink("font")}`;
-  ctx.textAlign = "right";
-  ctx.lineJoin = "round";
-  const written: { y: number; left: number }[] = [];
-  for (const threshold of thresholds) {
-    const y = Math.round(u.valToPos(threshold.value, "y", true));
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
+  for (const { severity, value } of thresholds) {
+    const y = Math.round(u.valToPos(value, "y", true));
     if (!(y >= bbox.top && y <= bbox.top + bbox.height)) continue;
-    ctx.strokeStyle = ink(`${threshold.severity}-fill`);
-    ctx.lineWidth = devicePixelRatio;
-    ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
+    const right = bbox.left + bbox.width;
+    ctx.strokeStyle = ink(`${severity}-fill`);
+    ctx.fillStyle = ink(`${severity}-fill`);
     ctx.beginPath();
     ctx.moveTo(bbox.left, y);
-    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.lineTo(right, y);
     ctx.stroke();
-    ctx.fillStyle = ink(threshold.severity);
-    const room = y - bbox.top > LINE * devicePixelRatio;
-    ctx.textBaseline = room ? "bottom" : "top";
-    const near = written.filter((one) => Math.abs(one.y - y) < LINE * devicePixelRatio);
-    const right = Math.min(bbox.left + bbox.width - 2, ...near.map((one) => one.left));
-    ctx.setLineDash([]);
-    ctx.strokeStyle = ink("surface");
-    ctx.lineWidth = 3 * devicePixelRatio;
-    ctx.strokeText(text(threshold), right, y); // a halo: lines pass below the words
-    ctx.fillText(text(threshold), right, y);
-    written.push({ y, left: right - ctx.measureText(text(threshold)).width - 8 * devicePixelRatio });
+    shape(ctx, severity, right + 2 * size, y, size);
+    ctx.fill();
   }
   ctx.restore();
 }

@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 import { bytes, inUnit, seconds, time } from "../format.ts";
 import type { Alert } from "../types.ts";
-import { locale, w } from "../words/index.ts";
+import { locale } from "../words/index.ts";
 import type { Column } from "./align.ts";
 import type { Heat } from "./bins.ts";
 import { inks, paintAlerts, paintHeat, paintThresholds } from "./paint.ts";
@@ -108,7 +108,7 @@ export function makePlot(box: HTMLElement, input: { readonly current: PlotInput 
             paintAlerts(u, now.alerts, now.now_s, inks);
           },
         ],
-        draw: [(u) => paintThresholds(u, input.current.thresholds, (one) => thresholdText(one, unit), inks)],
+        draw: [(u) => paintThresholds(u, input.current.thresholds, inks)],
         setCursor: [(u) => input.current.onCursor(u.cursor.idx ?? null)],
         setSelect: [
           (u) => {
@@ -125,10 +125,6 @@ export function makePlot(box: HTMLElement, input: { readonly current: PlotInput 
     input.current.data as uPlot.AlignedData,
     box,
   );
-}
-
-function thresholdText(threshold: Threshold, unit: string | null): string {
-  return `${w().severity[threshold.severity]} ${inUnit(threshold.value, unit, locale.peek())}`;
 }
 
 function times(u: uPlot, splits: number[]): string[] {

@@ -39,11 +39,13 @@ export function LoadRun({ id }: { id: string }) {
       {!run && <p class="empty">{failure ? w().failed(failure) : w().loading}</p>}
       {run && (
         <>
-          {run.verdict?.reasons.map((reason) => (
-            <p key={reason} class="quiet">
-              {reason}
-            </p>
-          ))}
+          {run.verdict && run.verdict.reasons.length > 0 && (
+            <ul class="quiet">
+              {run.verdict.reasons.map((reason) => (
+                <li key={reason}>{reason}</li>
+              ))}
+            </ul>
+          )}
           <Summary run={run} />
           <Seconds windows={run.windows} />
           {run.result?.slo && run.result.slo.length > 0 && <Goals result={run.result} />}

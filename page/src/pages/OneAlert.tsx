@@ -9,7 +9,7 @@ import { ask, alerts as live, nowMs } from "../live/store.ts";
 import { lasted } from "../parts/AlertList.tsx";
 import { Acts, against, sourcePlace, Tags } from "../parts/AlertRow.tsx";
 import { Facts } from "../parts/Figures.tsx";
-import { Glyph, SeverityMark } from "../parts/Mark.tsx";
+import { Mark, SeverityMark } from "../parts/Mark.tsx";
 import { write } from "../route.ts";
 import type { AlertWithTimeline, Severity, TimelineEntry, Tone } from "../types.ts";
 import { alertUnit, labelsOf, metricOf } from "../units.ts";
@@ -157,8 +157,8 @@ function Entry({ entry, unit }: { entry: TimelineEntry; unit: string | null }) {
     text(entry.note),
   ].filter(Boolean);
   return (
-    <span class="small-mark">
-      <Glyph tone={tone} /> {w().transition[transition] ?? transition}
+    <span>
+      <Mark tone={tone}>{w().transition[transition] ?? transition}</Mark>
       {details.length > 0 && <span class="quiet"> · {details.join(", ")}</span>}
     </span>
   );

@@ -161,8 +161,8 @@ export const en = {
     cost: "Time spent",
   },
   costHint: "Share of all the time this service spent on requests",
-  alertsOn: "Alerts in this time",
-  noAlertsOn: "None in this time.",
+  alertsOn: "Alerts of the last 24 hours",
+  noAlertsOn: "None in the last 24 hours.",
   chart: {
     cpu: "CPU in use",
     load: "Load average",

@@ -163,8 +163,8 @@ export const pt: Words = {
     cost: "Tempo gasto",
   },
   costHint: "Parte de todo o tempo que este serviço gastou com requisições",
-  alertsOn: "Alertas neste período",
-  noAlertsOn: "Nenhum neste período.",
+  alertsOn: "Alertas das últimas 24 horas",
+  noAlertsOn: "Nenhum nas últimas 24 horas.",
   chart: {
     cpu: "CPU em uso",
     load: "Carga média",
