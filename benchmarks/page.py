@@ -1,7 +1,7 @@
-"""How soon the page is there, and what it costs a browser to follow 200 series: `python -m benchmarks.page`.
+"""How soon the page and an alert on it are there, and what 200 live series cost: `python -m benchmarks.page`.
 
 The browser is the system's Chromium, headless and without a GPU: it paints on the CPU, where a desktop
-has a graphics card for that. Both are told: the page's own work (its main thread) and all of the browser's.
+has a graphics card for that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, sync_playwright
 from benchmarks.figures import Figure, show
 from tests.browser.broker import Publisher
 from tests.browser.chromium import executable, flags
-from tests.system.platform import Platform
+from tests.system.platform import Platform, Source
 
 SOURCE, METRICS, SERIES_EACH, POINTS = "bench-page", 5, 40, 1000
 OBSERVED_S = 30.0
@@ -36,6 +36,7 @@ def main() -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=executable(), args=flags())
             firsts = sorted(_first_view_s(browser, platform) for _ in range(VIEWS))
+            alerts = sorted(_alert_s(browser, platform, publisher))
             with _publishing(publisher):
                 share = _cpu_share(browser, platform)
             browser.close()
@@ -44,6 +45,7 @@ def main() -> None:
             "the page",
             [
                 Figure("first view, from the request to the score shown, median", firsts[VIEWS // 2], "s"),
+                Figure("from the last value to its alert on the page, median", alerts[VIEWS // 2], "s"),
                 Figure(f"browser, {METRICS * SERIES_EACH} live series at 1 s", share, "of a core"),
             ],
         )
@@ -117,6 +119,31 @@ def _first_view_s(browser: Browser, platform: Platform) -> float:
     seen_ms = float(page.evaluate("window.seenAt"))
     context.close()
     return seen_ms / 1000
+
+
+def _alert_s(browser: Browser, platform: Platform, publisher: Publisher) -> list[float]:
+    """Return how long alerts took, each from the publishing of the value that fires it."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.add_init_script(
+        """window.alertsAt = {};
+        new MutationObserver(() => {
+            for (const one of document.querySelectorAll('.alert .facts a'))
+                window.alertsAt[one.textContent] ??= Date.now();
+        }).observe(document, {childList: true, subtree: true});"""
+    )
+    page.goto(f"http://127.0.0.1:{platform.http_port}/")
+    page.locator(".score .value").wait_for()
+    took_s = []
+    for number in range(VIEWS):
+        source = Source(f"bench-alert-{number}")
+        publisher.publish(source, *[0.99] * 6)
+        sent_s = time.time()
+        publisher.publish(source, 0.99)
+        page.locator(".alert").filter(has_text=source.name).wait_for()
+        took_s.append(float(page.evaluate("window.alertsAt")[source.name]) / 1000 - sent_s)
+    context.close()
+    return took_s
 
 
 def _cpu_share(browser: Browser, platform: Platform) -> float:
