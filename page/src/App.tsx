@@ -2,12 +2,13 @@
 
 import { signal } from "@preact/signals";
 import type { ComponentType } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { freshenRules } from "./live/rules.ts";
-import { ask } from "./live/store.ts";
+import { ask, unheld } from "./live/store.ts";
 import { Overview, wants } from "./pages/Overview.tsx";
 import { Frame } from "./parts/Frame.tsx";
 import { place } from "./route.ts";
+import type { Words } from "./words/en.ts";
 import { w } from "./words/index.ts";
 
 type Page = ComponentType<{ path: readonly string[] }>;
@@ -26,10 +27,18 @@ const loaded = signal<Readonly<Record<string, Page>>>({});
 export function App() {
   const { path } = place.value;
   const shown = path.join("/");
+  const before = useRef(shown);
   useEffect(() => {
     freshenRules();
+    if (before.current === shown) return; // the first view: focus and scroll are the browser's
+    before.current = shown;
     scrollTo(0, 0);
+    document.getElementById("content")?.focus({ preventScroll: true });
   }, [shown]);
+  const title = titleOf(path);
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
   return (
     <Frame>
       <Shown path={path} />
@@ -42,8 +51,7 @@ function Shown({ path }: { path: readonly string[] }) {
   useEffect(() => {
     if (!name) wants();
     else if (!LATER[name]) ask({ topics: [] });
-    document.title = name ? `${path.slice(1).join(" ") || name} · Atalaia` : "Atalaia";
-  }, [name, path]);
+  }, [name]);
   if (!name) return <Overview />;
   const load = LATER[name];
   if (!load) return <NotFound />;
@@ -53,6 +61,14 @@ function Shown({ path }: { path: readonly string[] }) {
     loaded.value = { ...loaded.value, [name]: page };
   });
   return <p class="empty">{w().loading}</p>;
+}
+
+/** What a tab is called: how many alerts fire, and where the reader is. */
+function titleOf(path: readonly string[]): string {
+  const count = unheld.value.length;
+  const name = path[0] as keyof Words["nav"] | undefined;
+  const where = path.slice(1).join(" ") || (name && w().nav[name]);
+  return [count ? `(${count})` : "", where ? `${where} ·` : "", "Atalaia"].filter(Boolean).join(" ");
 }
 
 function NotFound() {

@@ -62,6 +62,9 @@ export const pending = computed(() =>
   [...(alerts.value?.values() ?? [])].filter((alert) => alert.state === "pending"),
 );
 
+/** What fires and nobody has taken care of. */
+export const unheld = computed(() => firing.value.filter((alert) => !held(alert)));
+
 export const held = (alert: Alert): boolean => alert.acknowledged_by !== null || alert.silenced;
 
 type PointsListener = (histories: History[], snapshot: boolean) => void;

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { age, time } from "../format.ts";
-import { alertsDetail, browserNowMs, connection, firing, held, reconnect } from "../live/store.ts";
+import { alertsDetail, browserNowMs, connection, reconnect, unheld } from "../live/store.ts";
 import { place, write } from "../route.ts";
 import { chooseLanguage, chooseTheme, language, locale, theme, w } from "../words/index.ts";
 import { Mark } from "./Mark.tsx";
@@ -39,6 +39,9 @@ export function Frame({ children }: { children: ComponentChildren }) {
       <footer class="foot">
         <span>{w().keys}</span>
       </footer>
+      <p class="unseen" role="status">
+        {unheld.value.length > 0 && w().alertsHere(unheld.value.length)}
+      </p>
       <Toasts />
     </div>
   );
@@ -50,7 +53,7 @@ function toContent(): void {
 
 function NavLink({ page }: { page: (typeof PAGES)[number] }) {
   const first = place.value.path[0] ?? "overview";
-  const count = page === "alerts" ? firing.value.filter((alert) => !held(alert)).length : 0;
+  const count = page === "alerts" ? unheld.value.length : 0;
   return (
     <a
       href={page === "overview" ? "#/" : write([page])}
