@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -51,12 +52,21 @@ def shop(platform: Platform) -> Iterator[Shop]:
         shop.stop()
 
 
+class Machine(Source):
+    """A source with memory and a disk, too."""
+
+    def body(self, value: float, *, after_s: float = 10.0) -> bytes:
+        said = json.loads(super().body(value, after_s=after_s))
+        said["gauges"]["system.memory.utilization"] = 0.35 + value / 4
+        said["gauges"]['system.filesystem.utilization{system.filesystem.mountpoint="/"}'] = 0.61
+        return json.dumps(said).encode()
+
+
 @pytest.fixture(scope="session")
 def hosts(publisher: Publisher) -> list[Source]:
     """Eight quiet hosts with a quarter of an hour behind them."""
-    hosts = [
-        Source(name) for name in ("web-1", "web-2", "web-3", "db-1", "db-2", "cache-1", "jobs-1", "jobs-2")
-    ]
+    names = ("web-1", "web-2", "web-3", "db-1", "db-2", "cache-1", "jobs-1", "jobs-2")
+    hosts: list[Source] = [Machine(name) for name in names]
     for number, host in enumerate(hosts):
         host.at = datetime.now(UTC) - timedelta(seconds=1300)  # leaves room for eight values that fire
         level = 0.2 + 0.06 * number
