@@ -12,7 +12,7 @@ from tests.browser.conftest import OpenPage, settled
 from tests.system.platform import ROOT, Platform, Source, await_that
 from tests.system.shop import Shop
 
-AXE = (ROOT / "page" / "node_modules" / "axe-core" / "axe.min.js").read_text()
+AXE = ROOT / "page" / "node_modules" / "axe-core" / "axe.min.js"
 AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PLACES = {
     "overview": "#/",
@@ -41,7 +41,7 @@ def something_to_see(platform: Platform, publisher: Publisher, hosts: list[Sourc
 
 def violations(page: Page) -> list[str]:
     """Return what axe finds against WCAG AA, each with where it is."""
-    page.evaluate(AXE)
+    page.evaluate(AXE.read_text())
     found: Any = page.evaluate("tags => axe.run(document, {runOnly: tags})", AA)
     return [
         f"{one['id']}: {node['html'][:200]}: {node.get('failureSummary', '')}"
