@@ -102,8 +102,10 @@ def open_page(browser: Browser, platform: Platform) -> Iterator[OpenPage]:
             height: int = 800,
             locale: str = "en-GB",
             theme: str = "light",
-            offline_ahead: bool = False,
+            may_complain: bool = False,
+            without: str = "",
         ) -> Page:
+            """`may_complain`: requests will fail, which the console tells. `without`: these never arrive."""
             context: BrowserContext = browser.new_context(
                 viewport={"width": width, "height": height},
                 locale=locale,
@@ -113,8 +115,10 @@ def open_page(browser: Browser, platform: Platform) -> Iterator[OpenPage]:
             stack.callback(context.close)
             page = context.new_page()
             page.set_default_timeout(WITHIN_MS)
-            if not offline_ahead:  # a request refused while the gateway is away is told to the console
+            if not may_complain:
                 page.on("console", complain)
+            if without:
+                page.route(without, lambda route: route.abort())
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.goto(f"http://127.0.0.1:{platform.http_port}/{place}")
             return page

@@ -50,7 +50,7 @@ def test_after_the_gateway_was_killed_the_page_heals_and_its_charts_have_no_gap(
 ) -> None:
     source = Source("chart-gap")
     publisher.publish(source, 0.21, 0.22)
-    page = settled(open_page(f"#/hosts/{source.name}", offline_ahead=True))
+    page = settled(open_page(f"#/hosts/{source.name}", may_complain=True))
     expect(chart(page).locator(".legend")).to_contain_text("22 %")
     platform.child("services.api").kill()
     expect(page.locator(".banner")).to_contain_text("Disconnected since")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.axe import violations
 from tests.browser.broker import Publisher
 from tests.browser.conftest import OpenPage, settled
 from tests.system.platform import Platform, Source, await_that
@@ -65,6 +66,7 @@ def test_an_alert_is_acknowledged_in_one_click_and_that_undone(
     publisher.fire(source)
     row(page, source).get_by_role("button", name="Acknowledge").click()
     expect(row(page, source)).to_contain_text("acknowledged by")
+    assert violations(page) == []  # with what is said of it, too
     page.get_by_role("button", name="Undo").last.click()
     expect(row(page, source)).not_to_contain_text("acknowledged by")
 
@@ -116,6 +118,7 @@ def test_an_alerts_page_tells_its_story(open_page: OpenPage, publisher: Publishe
     expect(story).to_contain_text("Fired")
     expect(story).to_contain_text("recovered by itself")
     expect(page.locator(".chart")).to_be_visible()
+    assert violations(page) == []
 
 
 def test_alerts_are_found_by_source_and_the_link_says_so(

@@ -6,6 +6,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import violations
 from tests.browser.conftest import OpenPage, settled
 from tests.system.shop import Shop
 
@@ -34,10 +35,11 @@ def test_a_load_test_is_started_watched_and_compared(open_page: OpenPage, shop: 
     page.get_by_label(f"Choose {second}").check()
     page.get_by_role("link", name="Compare the two chosen").click()
     expect(page.get_by_role("row").filter(has_text="p95")).to_contain_text(re.compile(r"\d"))
+    assert violations(page) == []
 
 
 def test_what_is_allowed_is_said_and_a_refusal_too(open_page: OpenPage) -> None:
-    page = settled(open_page("#/loadtests", offline_ahead=True))
+    page = settled(open_page("#/loadtests", may_complain=True))
     expect(page.get_by_text("Allowed: hosts")).to_contain_text("200 requests/s")
     page.get_by_label("URL").fill("http://example.invalid/")
     page.get_by_role("button", name="Start", exact=True).click()

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from tests.browser.axe import violations
 from tests.browser.broker import Publisher
 from tests.browser.conftest import OpenPage, settled
-from tests.system.platform import ROOT, Platform, Source, await_that
+from tests.system.platform import Platform, Source, await_that
 from tests.system.shop import Shop
 
-AXE = ROOT / "page" / "node_modules" / "axe-core" / "axe.min.js"
-AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PLACES = {
     "overview": "#/",
     "host": "#/hosts/web-1",
@@ -37,17 +36,6 @@ def something_to_see(platform: Platform, publisher: Publisher, hosts: list[Sourc
     await_that(
         lambda: "/products" in str(platform.get("/performance?service=shop")), within_s=15, what="requests"
     )
-
-
-def violations(page: Page) -> list[str]:
-    """Return what axe finds against WCAG AA, each with where it is."""
-    page.evaluate(AXE.read_text())
-    found: Any = page.evaluate("tags => axe.run(document, {runOnly: tags})", AA)
-    return [
-        f"{one['id']}: {node['html'][:200]}: {node.get('failureSummary', '')}"
-        for one in found["violations"]
-        for node in one["nodes"]
-    ]
 
 
 @everywhere
@@ -96,3 +84,9 @@ def test_nothing_is_asked_of_another_host(open_page: OpenPage, platform: Platfor
     page = settled(open_page())
     names: Any = page.evaluate("performance.getEntriesByType('resource').map(one => one.name)")
     assert [one for one in names if not one.startswith(f"http://127.0.0.1:{platform.http_port}/")] == []
+
+
+def test_a_page_without_its_stream_says_so_and_is_open_to_everybody(open_page: OpenPage) -> None:
+    page = open_page(may_complain=True, without="**/stream?*")
+    expect(page.locator(".banner")).to_contain_text("Disconnected since")
+    assert violations(page) == []

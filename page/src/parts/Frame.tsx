@@ -108,14 +108,18 @@ function Banner() {
   if (now.state === "lost") {
     const lost_s = (browserNowMs.value - now.sinceMs) / 1000;
     return (
-      <div class="banner">
+      <section class="banner" aria-label={w().lost}>
         <Mark tone="warning">{w().lostSince(time(now.sinceMs, locale.value), age(lost_s))}</Mark>
         <button type="button" class="button" onClick={reconnect}>
           {w().reconnect}
         </button>
-      </div>
+      </section>
     );
   }
-  if (alertsDetail.value) return <div class="banner">{w().incomplete(alertsDetail.value)}</div>;
-  return null;
+  if (!alertsDetail.value) return null;
+  return (
+    <section class="banner" aria-label={w().active}>
+      {w().incomplete(alertsDetail.value)}
+    </section>
+  );
 }
