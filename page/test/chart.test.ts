@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { align, interval, withGaps } from "../src/chart/align.ts";
-import { binWidth, heatOf, quantile, throughput } from "../src/chart/bins.ts";
+import { binWidth, heatOf, quantile, quantiles, throughput } from "../src/chart/bins.ts";
 import { thresholdsOf } from "../src/chart/thresholds.ts";
 import type { BucketPoint, History, Point, Rule } from "../src/types.ts";
 
@@ -153,5 +153,40 @@ test("a chart has the thresholds of the rules that judge what it shows", () => {
       rule({ name: "another kind", match: { kind: { "!=": "host" } } }),
     ),
     ["all", "this source"],
+  );
+});
+
+test("an application that reports and has no requests served none; one that is silent is unknown", () => {
+  const history: History = {
+    metric: "d",
+    unit: "s",
+    type: "histogram",
+    series: [counted("200", [10, 5], [30, 5], [35, 1])],
+  };
+  const reports: History = {
+    ...history,
+    type: "gauge",
+    series: [counted("", [10, 0], [15, 0], [30, 0], [35, 0])],
+  };
+  assert.deepEqual(throughput(history, 5, reports).rates, [
+    [10, 1],
+    [15, 0],
+    [30, 1],
+  ]);
+});
+
+test("a line of quantiles breaks where there were no events", () => {
+  const heat = heatOf(
+    buckets([
+      [10, 0, 0, [1]],
+      [30, 0, 0, [1]],
+      [35, 0, 0, [1]],
+      [40, 0, 0, [1]],
+    ]),
+    5,
+  );
+  assert.deepEqual(
+    quantiles(heat, 1).map((point) => point[1] === null),
+    [false, true, false, false],
   );
 });

@@ -26,13 +26,19 @@ const binOf = (at_s: number, width_s: number): number => Math.floor(at_s / width
 
 /** Return requests a second and the share of server errors (null where there were no requests), by bin.
  *
- * The last bin is left out until its time is over: an instance may yet report.
+ * `reports` is something that the application tells even where nobody asks it for anything:
+ * a bin with a report and without requests is a zero, one without either is unknown. The
+ * last bin is left out until its time is over: an instance may yet report.
  */
 export function throughput(
   history: History<Point>,
   width_s: number,
+  reports: History<Point> | null = null,
 ): { rates: TimePoint[]; errorShares: TimePoint[] } {
   const bins = new Map<number, [requests: number, errors: number]>();
+  for (const { points } of reports?.series ?? []) {
+    for (const [at_s] of points) bins.set(binOf(at_s, width_s), [0, 0]);
+  }
   for (const { labels, points } of history.series) {
     const failed = labels[STATUS]?.startsWith("5") ?? false;
     for (const [at_s, count] of points) {
@@ -104,6 +110,14 @@ export function quantile(bin: Heat["bins"][number], base: number, q: number): nu
   return base ** (bin.from + bin.counts.length);
 }
 
+/** Return a quantile over time, in the middle of each bin; a line of it breaks where bins had no events. */
 export function quantiles(heat: Heat, q: number): TimePoint[] {
-  return heat.bins.map((bin) => [bin.at_s + heat.width_s / 2, quantile(bin, heat.base, q)]);
+  const points: TimePoint[] = [];
+  let due_s: number | null = null;
+  for (const bin of heat.bins) {
+    if (due_s !== null && bin.at_s > due_s) points.push([due_s + heat.width_s / 2, null]);
+    points.push([bin.at_s + heat.width_s / 2, quantile(bin, heat.base, q)]);
+    due_s = bin.at_s + heat.width_s;
+  }
+  return points;
 }

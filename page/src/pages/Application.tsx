@@ -22,6 +22,8 @@ import { Endpoints } from "./Endpoints.tsx";
 import { Instances } from "./Instances.tsx";
 
 const DURATION = "http.server.request.duration";
+/** What an application tells with every message, whether it has requests or not. */
+const ALIVE = "http.server.active_requests";
 const LOOKBACK_S = 86_400;
 
 export function page({ path }: { path: readonly string[] }) {
@@ -34,6 +36,7 @@ export function page({ path }: { path: readonly string[] }) {
         ["kind", "app"],
         ["group", service],
         ["metric", DURATION],
+        ["metric", ALIVE],
       ],
     });
   }, [service]);
@@ -110,16 +113,17 @@ function Requests(props: {
   const wanted = { metric: DURATION, kind: "app", group: service, labels };
   const counted = useHistory(wanted);
   const bucketed = useBuckets(wanted);
+  const alive = useHistory({ metric: ALIVE, kind: "app", group: service }).history;
   const { rates, errorShares } = useMemo(
     () =>
       counted.history
-        ? throughput(counted.history, binWidth(counted.history.series))
+        ? throughput(counted.history, binWidth((alive ?? counted.history).series), alive)
         : { rates: [], errorShares: [] },
-    [counted.history],
+    [counted.history, alive],
   );
   const heat = useMemo(
-    () => (bucketed.history ? heatOf(bucketed.history, binWidth(bucketed.history.series)) : null),
-    [bucketed.history],
+    () => (bucketed.history ? heatOf(bucketed.history, binWidth((alive ?? bucketed.history).series)) : null),
+    [bucketed.history, alive],
   );
   const percentiles = useMemo(
     () =>
