@@ -7,9 +7,15 @@ export interface HostTile {
   source: Source;
   tone: Tone;
   alerts: number;
-  cpu: number | null;
-  memory: number | null;
-  disk: number | null;
+  cpu: Use;
+  memory: Use;
+  disk: Use;
+}
+
+/** How much of something is in use, and how bad that is by the alerts about it alone. */
+export interface Use {
+  share: number | null;
+  tone: Tone;
 }
 
 export interface AppTile {
@@ -22,6 +28,9 @@ export interface AppTile {
   figures: ServiceFigures | null;
 }
 
+const CPU = "system.cpu.utilization";
+const MEMORY = "system.memory.utilization";
+const DISK = "system.filesystem.utilization";
 const ORDER: Record<Tone, number> = { critical: 0, error: 1, warning: 2, none: 3, ok: 4 };
 const WORST: readonly Severity[] = ["critical", "error", "warning"];
 
@@ -44,7 +53,7 @@ function grouped<T>(items: readonly T[], key: (item: T) => string): Map<string, 
 export function fullestDisk(source: Source): number | null {
   let most: number | null = null;
   for (const [series, value] of Object.entries(source.gauges)) {
-    if (series.startsWith("system.filesystem.utilization")) most = Math.max(most ?? 0, value);
+    if (metricOf(series) === DISK) most = Math.max(most ?? 0, value);
   }
   return most;
 }
@@ -57,13 +66,20 @@ export function hostTiles(sources: Iterable<Source>, firing: readonly Alert[]): 
     .filter((source) => source.kind !== "service" || about.has(`service ${source.source}`))
     .map((source) => {
       const alerts = about.get(`${source.kind} ${source.source}`) ?? [];
+      const use = (metric: string, share: number | null | undefined): Use => ({
+        share: share ?? null,
+        tone: toneOf(
+          alerts.filter((alert) => metricOf(alert.series) === metric),
+          source.stale,
+        ),
+      });
       return {
         source,
         tone: toneOf(alerts, source.stale),
         alerts: alerts.length,
-        cpu: source.gauges["system.cpu.utilization"] ?? null,
-        memory: source.gauges["system.memory.utilization"] ?? null,
-        disk: fullestDisk(source),
+        cpu: use(CPU, source.gauges[CPU]),
+        memory: use(MEMORY, source.gauges[MEMORY]),
+        disk: use(DISK, fullestDisk(source)),
       };
     })
     .sort((a, b) => ORDER[a.tone] - ORDER[b.tone] || (a.source.source < b.source.source ? -1 : 1));

@@ -93,9 +93,9 @@ function Hosts() {
 function Host({ tile }: { tile: HostTile }) {
   const { source } = tile;
   const measured = [
-    { label: w().cpu, share: tile.cpu },
-    { label: w().memory, share: tile.memory },
-    { label: w().disk, share: tile.disk },
+    { label: w().cpu, ...tile.cpu },
+    { label: w().memory, ...tile.memory },
+    { label: w().disk, ...tile.disk },
   ].filter((one) => one.share !== null);
   return (
     <a
