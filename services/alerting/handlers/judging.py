@@ -33,7 +33,6 @@ WAIT_S = 0.25
 TICK_S = 0.25
 REST_S = 0.002  # between rounds: many messages that come one by one are judged and committed together
 AT_ONCE = 200  # messages; then others have their turn
-WAITING_AT_MOST = 50_000  # changes, of about 1 KiB each
 REPLAYED_AT_LEAST_S = 30.0  # so that the order of the last messages is known, whatever the rules need
 STANDBY_S = 2.0
 
@@ -286,16 +285,10 @@ class Judging:
                 await asyncio.sleep(REST_S)
 
     def _hand_over(self, session: Session, writing: Writing) -> None:
-        """Have what was decided be written.
-
-        Raises:
-            Transient: more waits for that than may be held; all since the last commit is judged again.
-        """
+        """Have what was decided be written. Raises `Transient` as `Writing.add` does."""
         if session.changes:
             session.handed_s = self._clock.monotonic_s()
             writing.add(Judged(session.position, session.taken()))
-        if writing.waiting > WAITING_AT_MOST:
-            raise Transient(f"{writing.waiting} changes wait to be written; {self.trouble}")
 
     async def _look_for_others(self, session: Session) -> None:
         """Notice that partitions should change hands."""

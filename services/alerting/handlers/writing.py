@@ -14,6 +14,7 @@ from services.alerting.ports import LeaseLost, Position
 
 CHANGES_AT_ONCE = 1000
 COMPACTED_FROM = 5000  # changes in waiting
+WAITING_AT_MOST = 100_000  # changes, of about 1 KiB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,17 @@ class Writing:
         return not self._queue
 
     def add(self, judged: Judged) -> None:
+        """Take what is to be written.
+
+        Raises:
+            Transient: more waits than may be held; all that does is to be judged again.
+        """
         self._queue.append(judged)
         self.waiting += len(judged.changes)
         if self.waiting >= self._compact_at:
             self._compact()
+        if self.waiting > WAITING_AT_MOST:
+            raise Transient(f"{self.waiting} changes wait to be written")
         self._more.set()
 
     async def run(self) -> None:
@@ -114,7 +122,7 @@ class Writing:
             compacted.appendleft(replace(judged, changes=kept[::-1]))
         self._queue = compacted
         self.waiting = sum(len(judged.changes) for judged in compacted)
-        self._compact_at = max(COMPACTED_FROM, 2 * self.waiting)
+        self._compact_at = min(max(COMPACTED_FROM, 2 * self.waiting), WAITING_AT_MOST)
 
     def refuse(self, error: Transient) -> None:
         """Keep nobody waiting for a store that is away. What was asked for may yet be done."""

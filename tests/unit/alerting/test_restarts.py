@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from atalaia.broker.pull import Stored
 from services.alerting.domain.rules_file import load_rules
-from services.alerting.handlers import judging
+from services.alerting.handlers import writing
 from tests.system.storm.books import BAD, QUIET, WORSE, Sample, books_of, rules
 from tests.unit.alerting.fakes import Fate, ListedStream, MemoryAlertStore, judge_all
 
@@ -84,7 +84,7 @@ def test_killed_anywhere_it_tells_what_the_books_say_once(
 
 
 def test_more_than_may_wait_for_the_store_is_judged_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judging, "WAITING_AT_MOST", 3)
+    monkeypatch.setattr(writing, "WAITING_AT_MOST", 3)
     samples = [
         Sample("web-1", T0 + timedelta(seconds=n), T0 + timedelta(seconds=n), QUIET if n % 2 else WORSE)
         for n in range(40)

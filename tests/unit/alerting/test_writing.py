@@ -13,6 +13,7 @@ import pytest
 from atalaia.errors import Transient
 from atalaia.events.alerts import Transition
 from services.alerting.domain.alert import Alert, Change, Key, State
+from services.alerting.handlers import writing
 from services.alerting.handlers.writing import CHANGES_AT_ONCE, COMPACTED_FROM, Judged, Writing
 from services.alerting.ports import LeaseLost, Position
 
@@ -99,6 +100,19 @@ async def test_while_much_waits_only_the_last_state_of_an_alert_and_its_transiti
     assert written[-100:] == list(range(100))
     assert shelf.written[-1][0] == last
     assert shelf.writing.waiting == 0
+
+
+async def test_it_is_full_of_what_must_be_told_not_of_what_came_in_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(writing, "WAITING_AT_MOST", COMPACTED_FROM + 100)
+    shelf = Shelf()
+    told = [replace(change(number), transition=Transition.FIRED) for number in range(COMPACTED_FROM)]
+    shelf.writing.add(Judged(Position(AT, 1, AT), told))
+    for sequence in range(2, 200):
+        shelf.writing.add(judged(sequence, *range(10)))
+    with pytest.raises(Transient, match="wait to be written"):
+        shelf.writing.add(Judged(Position(AT, 200, AT), told[:200]))
 
 
 async def test_who_asked_is_answered_when_it_is_written_and_refused_while_it_cannot_be() -> None:
