@@ -33,6 +33,11 @@ class Settings(BaseSettings):
         min_length=1,
         description="this process among its service's; a restart under the same name is the same one",
     )
+    health_listen: str = Field(
+        "",
+        pattern=r"^$|^[^:]+:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$",
+        description="address:port that answers /livez and /readyz; empty: none",
+    )
     self_metrics_interval_s: float = Field(
         10.0, ge=0.1, le=3600, description="between reports of the service itself"
     )
@@ -41,11 +46,18 @@ class Settings(BaseSettings):
     def load(cls, **given: Any) -> Self:
         """Read the environment; what is given, by field, goes before it, unless it is None.
 
+        `ATALAIA_SETTINGS_DIR` names a folder whose files hold what is not in the environment: one named
+        `DATABASE_URL` holds that. So passwords stay out of what `docker inspect` and `ps` show.
+
         Raises:
             Misconfigured: names each wrong variable, its value and what is allowed.
         """
+        folder = os.environ.get("ATALAIA_SETTINGS_DIR") or None
+        if folder is not None and not Path(folder).is_dir():
+            raise Misconfigured(f"ATALAIA_SETTINGS_DIR is {folder!r}: there is no such folder")
+        spelt = {_spelt(cls, name): value for name, value in given.items() if value is not None}
         try:
-            return cls(**{_spelt(cls, name): value for name, value in given.items() if value is not None})
+            return cls(_secrets_dir=folder, **spelt)
         except ValidationError as error:
             raise Misconfigured(_explained(cls, error)) from None
 

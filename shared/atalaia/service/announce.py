@@ -16,7 +16,7 @@ from atalaia.clock import Clock
 from atalaia.errors import Transient
 from atalaia.events.services import ANNOUNCE_EVERY_S, ServiceAnnouncement
 from atalaia.events.subjects import ANNOUNCE_SUBJECT, service_subject
-from atalaia.service.run import Lifecycle
+from atalaia.service.lifecycle import Lifecycle
 
 
 async def announce(

@@ -15,7 +15,7 @@ from atalaia.broker.metrics import MetricsPublisher, OneByOne
 from atalaia.clock import Clock
 from atalaia.errors import Invalid, Transient
 from atalaia.events.metrics import HistogramDelta, MetricsBatch
-from atalaia.service.run import Lifecycle
+from atalaia.service.lifecycle import Lifecycle
 
 KIND = "service"
 ANSWERED_WITHIN_S = 1.0

@@ -6,17 +6,18 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import uvloop
 
 from atalaia import log
 from atalaia.errors import Misconfigured
+from atalaia.service.health import answering
+from atalaia.service.lifecycle import Lifecycle
 from atalaia.settings import Settings, unknown_variables
 
 S = TypeVar("S", bound=Settings)
-T = TypeVar("T")
 EXIT_MISCONFIGURED = 2
 # read by the platform, the tests or another service: known everywhere, though no single service reads them
 PLATFORM_VARIABLES = (
@@ -31,32 +32,8 @@ PLATFORM_VARIABLES = (
     "ATALAIA_SUBSCRIBER_URL",
     "ATALAIA_NOTIFY_URLS",
     "ATALAIA_PUBLIC_URL",
+    "ATALAIA_SETTINGS_DIR",
 )
-
-
-class Lifecycle:
-    """What a service is told by its operator. `ready` and `draining` are what it tells others."""
-
-    def __init__(self) -> None:
-        self.stopping = asyncio.Event()
-        self.reloads = asyncio.Event()
-        self.ready = asyncio.Event()
-        self.detail = ""
-
-    async def unless_stopping(self, awaited: Coroutine[Any, Any, T]) -> T | None:
-        """Return what `awaited` returns, or None, with it cancelled, once the service is to stop."""
-        work = asyncio.ensure_future(awaited)
-        stopping = asyncio.ensure_future(self.stopping.wait())
-        try:
-            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            return work.result() if work.done() else None
-        finally:
-            work.cancel()
-            stopping.cancel()
-
-    @property
-    def status(self) -> str:
-        return "draining" if self.stopping.is_set() else "up"
 
 
 def run(service: str, settings: type[S], serve: Callable[[S, Lifecycle], Awaitable[None]]) -> int:
@@ -84,7 +61,8 @@ async def _serve(settings: S, serve: Callable[[S, Lifecycle], Awaitable[None]]) 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lifecycle.stopping.set)
     loop.add_signal_handler(signal.SIGHUP, lifecycle.reloads.set)
-    await serve(settings, lifecycle)
+    async with answering(lifecycle, settings.health_listen):
+        await serve(settings, lifecycle)
 
 
 def _warn_about_strangers(settings: type[Settings]) -> None:
