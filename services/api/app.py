@@ -146,7 +146,11 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
                 group.create_task(live.run()),
             ]
             reporter.start()
-            web = group.create_task(serve_http(guarded, listener, lifecycle.stopping, live.close))
+            web = group.create_task(
+                serve_http(
+                    guarded, listener, lifecycle.stopping, live.close, linger_s=settings.api_linger_s
+                )
+            )
             group.create_task(announce(client, lifecycle, clock, service="api", instance=settings.instance))
             group.create_task(
                 report(
@@ -171,12 +175,14 @@ def _probes(settings: ApiSettings, client: Client, pool: Pool, cache: Cache) -> 
     probes.watch("postgres", postgres_probe(pool))
     probes.watch("redis", cache_probe(cache) if settings.redis_url else None)
     health_of = {
-        "prometheus": (settings.prometheus_url, "/-/healthy"),
-        "grafana": (settings.grafana_url, "/api/health"),
+        "prometheus": (settings.prometheus_url, settings.api_prometheus_address, "/-/healthy"),
+        "grafana": (settings.grafana_url, settings.api_grafana_address, "/api/health"),
     }
-    for name, (url, path) in health_of.items():
-        if url:
-            probes.watch(name, http_probe(url.rstrip("/") + path), optional=True, every_s=LINKS_EVERY_S)
+    for name, (link, address, path) in health_of.items():
+        if link:
+            probes.watch(
+                name, http_probe((address or link).rstrip("/") + path), optional=True, every_s=LINKS_EVERY_S
+            )
     return probes
 
 

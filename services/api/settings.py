@@ -20,6 +20,12 @@ class ApiSettings(DatabaseSettings):
     redis_url: str = Field("", validation_alias="REDIS_URL", description="the cache; empty: none")
     prometheus_url: str = Field("", validation_alias="PROMETHEUS_URL", description="a link, watched")
     grafana_url: str = Field("", validation_alias="GRAFANA_URL", description="a link, watched")
+    api_prometheus_address: str = Field(
+        "", description="where the gateway itself asks Prometheus, if not at PROMETHEUS_URL"
+    )
+    api_grafana_address: str = Field(
+        "", description="where the gateway itself asks Grafana, if not at GRAFANA_URL"
+    )
     http_port: int = Field(8000, ge=1, le=65535, description="the gateway's port")
     api_host: str = Field("127.0.0.1", description="the address it listens on; 0.0.0.0 for all")
     allowed_hosts: str = Field("", description="further host names it answers to, comma-separated")
@@ -28,6 +34,9 @@ class ApiSettings(DatabaseSettings):
     )
 
     api_most_readers: int = Field(2000, ge=1, le=100_000, description="most live streams open at once")
+    api_linger_s: float = Field(
+        0.0, ge=0, le=300, description="how long it goes on serving after SIGTERM, for balancers to notice"
+    )
 
     api_page_dir: str = Field("", description="the built page; empty: page/dist beside the services")
 

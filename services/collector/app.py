@@ -11,6 +11,7 @@ from atalaia.broker.metrics import MetricsPublisher
 from atalaia.clock import SystemClock
 from atalaia.errors import AtalaiaError
 from atalaia.service import Instruments, Lifecycle, announce, report
+from services.collector.adapters.host import Host
 from services.collector.adapters.inputs import all_inputs
 from services.collector.domain.schedule import rounds
 from services.collector.handlers import Collector
@@ -21,10 +22,11 @@ LAST_WORDS_WITHIN_S = 1.5
 
 
 async def serve(settings: CollectorSettings, lifecycle: Lifecycle) -> None:
+    host = Host(settings.collector_proc, settings.collector_sys, settings.collector_root)
     clock, instruments = SystemClock(), Instruments()
     collector = Collector(
         source=settings.collector_source,
-        inputs=all_inputs(),
+        inputs=all_inputs(host),
         clock=clock,
         buffer_size=settings.collector_buffer,
         instruments=instruments,

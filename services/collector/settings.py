@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 from pydantic import Field, field_validator
 
 from atalaia.settings import Settings
 
-NAMES = ("cpu", "memory", "disk", "filesystem", "network", "system", "pressure", "self")
+NAMES = ("cpu", "memory", "disk", "filesystem", "network", "system", "pressure", "containers", "self")
 
 
 class CollectorSettings(Settings):
@@ -19,6 +20,10 @@ class CollectorSettings(Settings):
     collector_source: str = Field(
         default_factory=socket.gethostname, min_length=1, description="this host's name"
     )
+
+    collector_proc: Path = Field(Path("/proc"), description="the machine's /proc, where it is mounted here")
+    collector_sys: Path = Field(Path("/sys"), description="the machine's /sys, where it is mounted here")
+    collector_root: Path = Field(Path("/"), description="the machine's root folder, where it is mounted here")
 
     @field_validator("collector_intervals")
     @classmethod

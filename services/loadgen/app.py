@@ -54,7 +54,7 @@ async def serve(settings: LoadgenSettings, lifecycle: Lifecycle) -> None:
                     lambda: [publisher],
                     clock,
                     settings.limits,
-                    f"http://127.0.0.1:{settings.http_port}{HEALTH}",
+                    f"{settings.gateway_url}{HEALTH}",
                     new_run_id,
                     publisher.failed,
                     runs,

@@ -53,9 +53,17 @@ class _Server(uvicorn.Server):
 
 
 async def serve_http(
-    app: ASGIApp, listener: socket.socket, stopping: asyncio.Event, end_streams: Callable[[], None]
+    app: ASGIApp,
+    listener: socket.socket,
+    stopping: asyncio.Event,
+    end_streams: Callable[[], None],
+    *,
+    linger_s: float,
 ) -> None:
-    """Serve until `stopping`; answers under way have a moment left, streams have none."""
+    """Serve until `stopping`, and `linger_s` longer: `/readyz` says no from then on.
+
+    Then answers under way have a moment left, streams have none.
+    """
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -70,6 +78,7 @@ async def serve_http(
 
     async def stop() -> None:
         await stopping.wait()
+        await asyncio.sleep(linger_s)
         end_streams()
         server.should_exit = True
 

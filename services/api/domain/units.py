@@ -21,6 +21,13 @@ _EXACT = {
     "http.server.request.duration": "s",
     "http.server.request.body.size": "By",
     "http.server.response.body.size": "By",
+    "container.cpu.usage": "{cpu}",
+    "container.cpu.limit": "{cpu}",
+    "container.cpu.throttling_data.throttled_time": "s",
+    "container.memory.usage": "By",
+    "container.memory.limit": "By",
+    "container.memory.working_set": "By",
+    "container.memory.rss": "By",
     "db.client.connection.wait_time": "s",
 }
 _ENDINGS = (

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import psutil
+
+from services.collector.adapters.host import Host
+from services.collector.adapters.inputs.containers import Containers
 from services.collector.adapters.inputs.cpu import Cpu
 from services.collector.adapters.inputs.disk import Disk
 from services.collector.adapters.inputs.filesystem import Filesystem
@@ -13,16 +17,19 @@ from services.collector.adapters.inputs.system import System
 from services.collector.ports import Input
 
 
-def all_inputs() -> dict[str, Input]:
-    """Return a fresh instance of every input, by name."""
+def all_inputs(host: Host) -> dict[str, Input]:
+    """Return a fresh instance of every input, by name. psutil looks at one machine at a time: `host`."""
+    itself = Self()  # before psutil looks elsewhere: this process is in the `/proc` of its own
+    psutil.PROCFS_PATH = str(host.proc)
     made: tuple[Input, ...] = (
         Cpu(),
         Memory(),
         Disk(),
-        Filesystem(),
-        Network(),
-        System(),
-        Pressure(),
-        Self(),
+        Filesystem(host),
+        Network(host),
+        System(host),
+        Pressure(host),
+        Containers(host),
+        itself,
     )
     return {one.name: one for one in made}

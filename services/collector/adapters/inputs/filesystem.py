@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import psutil
 
 from atalaia.events.series import spell
+from services.collector.adapters.host import Host, read_mounts
 from services.collector.domain.reading import Reading
 
 # fmt: off
@@ -16,14 +20,30 @@ PSEUDO = frozenset({
 # fmt: on
 
 
+class Mounted(Protocol):
+    """A mount, as psutil and `read_mounts` tell it."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def mountpoint(self) -> str: ...
+    @property
+    def fstype(self) -> str: ...
+    @property
+    def opts(self) -> str: ...
+
+
 class Filesystem:
     name = "filesystem"
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
 
     def read(self) -> Reading:
         reading = Reading()
         devices: set[str] = set()
         # the shortest path first: it stands for what is mounted from the same device again
-        for mount in sorted(psutil.disk_partitions(all=True), key=lambda one: len(one.mountpoint)):
+        for mount in sorted(self._mounts(), key=lambda one: len(one.mountpoint)):
             real = mount.device.startswith("/") or mount.fstype == "overlay"
             if mount.fstype in PSEUDO or "ro" in mount.opts.split(",") or mount.device in devices:
                 continue
@@ -32,9 +52,14 @@ class Filesystem:
                 self._add(reading, mount.mountpoint)
         return reading
 
+    def _mounts(self) -> Sequence[Mounted]:
+        if self._host.elsewhere:
+            return read_mounts((self._host.first_process / "mounts").read_text())
+        return psutil.disk_partitions(all=True)
+
     def _add(self, reading: Reading, path: str) -> None:
         try:
-            usage = psutil.disk_usage(path)
+            usage = psutil.disk_usage(str(self._host.root / path.lstrip("/")))
         except OSError:
             return  # unmounted meanwhile, or not ours to look at
         at = {"system.filesystem.mountpoint": path}

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from atalaia.events.series import spell
+from services.collector.adapters.host import Host
 from services.collector.domain.reading import Reading
-
-FOLDER = Path("/proc/pressure")
 
 
 class Pressure:
     name = "pressure"
 
+    def __init__(self, host: Host) -> None:
+        self._folder = host.proc / "pressure"
+
     def read(self) -> Reading:
         reading = Reading()
         for resource in ("cpu", "io", "memory"):
             try:
-                text = (FOLDER / resource).read_text()
+                text = (self._folder / resource).read_text()
             except OSError:
                 continue  # this kernel has none, or not for us
             for line in text.splitlines():

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 
+from services.collector.adapters.host import Host
 from services.collector.domain.reading import Reading
-
-FILES = Path("/proc/sys/fs/file-nr")
-STAT = Path("/proc/stat")
 
 
 class System:
     name = "system"
+
+    def __init__(self, host: Host) -> None:
+        self._files = host.proc / "sys" / "fs" / "file-nr"
+        self._stat = host.proc / "stat"
 
     def read(self) -> Reading:
         reading = Reading(
@@ -25,11 +26,11 @@ class System:
             }
         )
         with suppress(OSError, ValueError, IndexError):
-            opened, _, most = FILES.read_text().split()[:3]
+            opened, _, most = self._files.read_text().split()[:3]
             reading.gauges["system.file_descriptor.count"] = float(opened)
             reading.gauges["system.file_descriptor.limit"] = min(float(most), 2.0**53)
         with suppress(OSError, ValueError):
-            self._kernel(reading, STAT.read_text())
+            self._kernel(reading, self._stat.read_text())
         return reading
 
     def _kernel(self, reading: Reading, text: str) -> None:
