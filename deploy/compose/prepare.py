@@ -42,10 +42,7 @@ def _passwords() -> dict[str, str]:
     known: dict[str, str] = json.loads(PASSWORDS.read_text()) if PASSWORDS.exists() else {}
     if missing := [name for name in NAMES if name not in known]:
         known |= {name: secrets.token_urlsafe(24) for name in missing}
-        draft = PASSWORDS.with_suffix(".new")
-        draft.write_text(json.dumps(known))
-        draft.chmod(0o600)
-        draft.rename(PASSWORDS)  # whole or not at all: a second try must find what the first one used
+        _write(PASSWORDS, json.dumps(known), mode=0o400)
     return known
 
 
@@ -103,10 +100,13 @@ def _nats(passwords: dict[str, str], nodes: int) -> dict[str, object]:
     return config
 
 
-def _write(path: Path, text: str) -> None:
-    """Readable for the user of whatever image mounts the folder; no other service does."""
-    path.write_text(text)
-    path.chmod(0o444)
+def _write(path: Path, text: str, *, mode: int = 0o444) -> None:
+    """Write a file whole or not at all. Its folder keeps others out: it is mounted where it is read."""
+    draft = path.with_name(f".{path.name}")
+    draft.unlink(missing_ok=True)
+    draft.write_text(text)
+    draft.chmod(mode)
+    draft.rename(path)
 
 
 if __name__ == "__main__":

@@ -44,10 +44,10 @@ class Filesystem:
         devices: set[str] = set()
         # the shortest path first: it stands for what is mounted from the same device again
         for mount in sorted(self._mounts(), key=lambda one: len(one.mountpoint)):
-            real = mount.device.startswith("/") or mount.fstype == "overlay"
             if mount.fstype in PSEUDO or "ro" in mount.opts.split(",") or mount.device in devices:
                 continue
-            if real or mount.mountpoint == "/":
+            # without a device, such as a container's overlay, only where it is all there is
+            if mount.device.startswith("/") or mount.mountpoint == "/":
                 devices.add(mount.device)
                 self._add(reading, mount.mountpoint)
         return reading
