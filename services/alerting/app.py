@@ -85,6 +85,12 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
             instruments=instruments,
             started=lifecycle.ready,
         )
+        instruments.observe(
+            lambda: {
+                "atalaia.alerting.lag": float(judging.lag),
+                "atalaia.alerting.partitions": float(len(judging.fences)),
+            }
+        )
         retention = Retention(
             pool,
             alerts_days=settings.alerting_alerts_kept_days,

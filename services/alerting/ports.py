@@ -64,6 +64,9 @@ class Store(Protocol):
         What it held beyond `most` is handed back.
         """
 
+    async def release(self, fences: Mapping[int, int]) -> None:
+        """Hand partitions back that are still held; be counted no more until the next census."""
+
     async def load(self, partitions: Sequence[int]) -> list[Alert]:
         """Return the alerts that are pending or firing, and the resolved ones that still matter.
 

@@ -145,7 +145,7 @@ class PostgresStore:
             yield connection
 
     async def release(self, fences: Mapping[int, int]) -> None:
-        """Hand the partitions back at a clean stop, and be counted no more."""
+        """Hand the partitions back, as far as they are still held, and be counted no more."""
         async with self._pool.transaction() as connection:
             await connection.execute(_RELEASE, list(fences), list(fences.values()))
             await connection.execute("DELETE FROM replicas WHERE holder = $1", self._holder)

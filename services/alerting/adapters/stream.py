@@ -18,6 +18,7 @@ from atalaia.events.streams import METRICS_STREAM
 from atalaia.events.subjects import METRICS_PREFIX, PARTITIONS
 
 AT_ONCE = 200
+ASKED_WITHIN_S = 2.0  # whoever cannot hear the broker for so long makes room for others
 
 
 class Following(Protocol):
@@ -35,7 +36,7 @@ class MetricsStream:
 
     async def created(self) -> tuple[datetime, int, int]:
         try:
-            info = await self._client.jetstream(timeout=5).stream_info(METRICS_STREAM)
+            info = await self._client.jetstream(timeout=ASKED_WITHIN_S).stream_info(METRICS_STREAM)
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
             raise Transient(f"{METRICS_STREAM}: {error!r}") from error
         if info.created is None:

@@ -41,7 +41,11 @@ class Stream(Protocol):
     """The metrics stream."""
 
     async def created(self) -> tuple[datetime, int, int]:
-        """Return (when the stream was made, its first sequence, its last sequence)."""
+        """Return (when the stream was made, its first sequence, its last sequence).
+
+        Raises:
+            Transient: the broker does not say within a few seconds.
+        """
 
     async def newest(self, partition: int, up_to: int) -> list[Stored]:
         """Return the newest message of each subject of a partition, at or before a sequence."""
@@ -127,7 +131,10 @@ class Judging:
         self.trouble = ""
         self.rules_trouble = ""
         self.fences: dict[int, int] = {}
+        self._held: dict[int, int] = {}  # the last session's, until the next one has begun
         self._sitting: Judge | None = None
+        self.lag = 0
+        """Messages that are stored and not judged yet, in the partitions held here."""
 
     async def run(self) -> None:
         """Judge for ever. What fails ends the session; the next one starts from what is committed."""
@@ -161,14 +168,16 @@ class Judging:
         self._wake.set()
 
     async def _session(self) -> None:
+        made = await self._heard_of()
         leases = await self._store.acquire(_share(await self._store.census()))
+        self._held = {lease.partition: lease.fence for lease in leases}
         if not leases:
             self.trouble = ""  # whoever stands by is not in trouble
             self._refuse_requests(Transient("this replica stands by; try again"))
             self._started.set()
             await asyncio.sleep(STANDBY_S)
             return
-        session = await self._restored(leases)
+        session = await self._restored(leases, *made)
         self.fences, self._sitting = session.fences, session.judge
         reading = await self._stream.read(min(session.positions.values()) + 1, list(session.fences))
         reading.arrived = self._wake  # one event for messages, requests and reloads
@@ -183,8 +192,22 @@ class Judging:
             self.fences, self._sitting = {}, None
             await reading.close()
 
-    async def _restored(self, leases: list[Lease]) -> Session:
-        created, first, last = await self._stream.created()
+    async def _heard_of(self) -> tuple[datetime, int, int]:
+        """Ask for the stream before leases are taken: who cannot hear must not hold what others could.
+
+        Raises:
+            Transient: nothing is heard; what was held is handed back.
+        """
+        try:
+            return await self._stream.created()
+        except Transient:
+            held, self._held = self._held, {}
+            if held:
+                await self._store.release(held)
+                _log_.warning("partitions_handed_back", reason="the broker is not heard", count=len(held))
+            raise
+
+    async def _restored(self, leases: list[Lease], created: datetime, first: int, last: int) -> Session:
         positions = {}
         since: datetime | None = None
         for lease in leases:
@@ -267,12 +290,16 @@ class Judging:
                 await asyncio.sleep(REST_S)
                 continue
             messages = reading.take()
+            if messages:
+                self.lag = len(messages) + messages[-1].pending
             for begin in range(0, len(messages), AT_ONCE):
                 for stored in messages[begin : begin + AT_ONCE]:
                     await self._one(session, stored)
                 if begin + AT_ONCE < len(messages):
                     self._hand_over(session, writing)
                     await asyncio.sleep(0)
+            if reading.caught_up:
+                self.lag = 0
             requests = self._apply(session)
             now_s = self._clock.monotonic_s()
             self._tick(session, now_s, heard_all=reading.caught_up)

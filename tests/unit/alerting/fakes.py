@@ -122,6 +122,9 @@ class MemoryAlertStore:
         self._fence += 1
         return [Lease(partition, self._fence, self.positions[partition]) for partition in self.leased]
 
+    async def release(self, fences: Mapping[int, int]) -> None:
+        return
+
     async def load(self, partitions: Sequence[int]) -> list[Alert]:
         return [alert for alert in self.alerts.values() if alert.partition in partitions and not alert.over]
 
