@@ -44,6 +44,7 @@ test: $(STAMP) ## run the tests, against real servers that they start
 
 test-containers: $(STAMP) ## run the tests that need a Docker engine: compose, and servers in containers
 	@$(BIN)/python -m pytest -m containers tests/containers
+	@ATALAIA_TEST_SERVERS=containers $(BIN)/python -m pytest -m "not long" tests/system
 
 test-long: $(STAMP) ## soaks and repeats: minutes
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/unit

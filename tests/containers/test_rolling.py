@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from tests.containers.compose import SERVICES, Compose, docker, health_of, inspect
+from tests.containers.compose import SERVICES, Compose, docker, health_of
 from tests.system.platform import await_that
 from tests.system.storm.books import Balance, books_of, compare
 from tests.system.storm.ledger import Ledger
@@ -108,11 +108,8 @@ async def test_every_service_restarts_and_nobody_notices(highly_available: Compo
     assert stored.expected > 100, "hardly a transition: that proves nothing"
     assert stored.holds, stored.line()
     assert announced.holds, announced.line()
+    assert readers.read.total() > 100
     assert not readers.failures, readers.failures[:5]
-    ended = {
-        inspect(one)["State"]["ExitCode"] for name in SERVICES for one in highly_available.containers(name)
-    }
-    assert ended == {0}
 
 
 async def test_each_node_of_the_broker_restarts_and_nothing_is_lost(highly_available: Compose) -> None:

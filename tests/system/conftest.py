@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
 
-from atalaia.embedded import Servers, local_servers
 from tests.system.platform import Platform
+from tests.system.servers import IN_CONTAINERS, Servers, embedded, in_containers
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With servers in containers, leave out what has servers of its own: it starts, hurts or reads those."""
+    if not IN_CONTAINERS:
+        return
+    shared = {item for item in items if isinstance(item, pytest.Function) and "servers" in item.fixturenames}
+    config.hook.pytest_deselected(items=[item for item in items if item not in shared])
+    items[:] = [item for item in items if item in shared]
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     platform = Platform(tmp_path_factory.mktemp("platform"))
+    if IN_CONTAINERS:
+        servers: Servers = request.getfixturevalue("servers")
+        platform.environment |= {
+            "NATS_URL": servers.nats.url,
+            "DATABASE_URL": servers.postgres.url,
+            "REDIS_URL": servers.redis.url,
+        }
     platform.start()
     yield platform
     assert platform.stop() == 0
@@ -24,23 +38,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """NATS, Postgres and Valkey without services. They live in a thread of their own, beside all loops."""
-    folder = tmp_path_factory.mktemp("servers")
-    started, stopping = threading.Event(), threading.Event()
-    found: list[Servers] = []
-
-    async def live() -> None:
-        async with local_servers(folder) as servers:
-            found.append(servers)
-            started.set()
-            await asyncio.to_thread(stopping.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.run(live()))
-    thread.start()
-    assert started.wait(30), "the local servers did not start"
-    yield found[0]
-    stopping.set()
-    thread.join(15)
+    """NATS, Postgres and Redis without services."""
+    with in_containers() if IN_CONTAINERS else embedded(tmp_path_factory.mktemp("servers")) as servers:
+        yield servers
 
 
 @pytest.fixture

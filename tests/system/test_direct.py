@@ -10,8 +10,8 @@ import pytest
 
 from atalaia.broker import ensure_streams
 from atalaia.broker.direct import AT_ONCE, newest
-from atalaia.embedded import Servers
 from atalaia.events.streams import METRICS_STREAM, streams
+from tests.system.servers import Servers
 
 
 @pytest.mark.parametrize("instances", [3, AT_ONCE + 10])

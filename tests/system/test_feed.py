@@ -13,12 +13,12 @@ from nats.aio.client import Client
 
 from atalaia import broker
 from atalaia.clock import SystemClock
-from atalaia.embedded import Servers
 from atalaia.events.streams import streams
 from services.api.adapters.feed import Feed
 from services.api.adapters.histories import StreamHistories
 from services.api.domain.newest import Newest
 from services.api.domain.tails import Tails
+from tests.system.servers import Servers
 
 BEGAN = datetime.now(UTC) - timedelta(seconds=60)
 

@@ -19,10 +19,10 @@ import pytest
 from nats.aio.client import Client
 
 from atalaia import broker
-from atalaia.embedded import Servers
 from atalaia.events.streams import METRICS_STREAM, streams
 from tests.system.platform import ROOT, await_that, free_ports
 from tests.system.proxy import Proxy
+from tests.system.servers import Servers
 
 SERVICES = ("collector", "alerting", "api", "loadgen")
 GRACE_S = 10.0

@@ -12,12 +12,12 @@ from nats.aio.msg import Msg
 
 from atalaia import broker
 from atalaia.clock import SystemClock
-from atalaia.embedded import Servers
 from atalaia.errors import Transient
 from atalaia.events.metrics import HistogramDelta, MetricsBatch, read_batch
 from atalaia.events.streams import streams
 from atalaia.service import Instruments, Lifecycle, report
 from atalaia.stats import Histogram
+from tests.system.servers import Servers
 
 
 @pytest.fixture

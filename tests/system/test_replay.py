@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from atalaia import broker
-from atalaia.embedded import Servers
 from atalaia.events.metrics import MetricsBatch
 from atalaia.events.streams import METRICS_STREAM, streams
 from atalaia.events.subjects import metrics_subject
+from tests.system.servers import Servers
 
 ROOT = Path(__file__).parents[2]
 CPU = "system.cpu.utilization"

@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from atalaia.embedded import Servers
 from tests.system.platform import ROOT, Platform, await_that, free_ports
+from tests.system.servers import Servers
 from tests.system.shop import Shop, running
 
 ORDER = json.dumps({"customer": "ana", "lines": [{"product_id": 7, "quantity": 1}]})

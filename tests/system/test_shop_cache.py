@@ -7,8 +7,8 @@ import urllib.request
 
 import pytest
 
-from atalaia.embedded import Servers
 from tests.system.platform import free_ports
+from tests.system.servers import Servers
 from tests.system.shop import Shop, running
 
 
