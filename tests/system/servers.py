@@ -68,7 +68,7 @@ def embedded(folder: Path) -> Iterator[Servers]:
 def in_containers() -> Iterator[Servers]:
     """Run the servers' public images, as compose does."""
     password = secrets.token_urlsafe(16)
-    # the classes for NATS and Redis ask at an address of the engine's choice; here only loopback is listened on
+    # the classes for NATS and Redis ask at an address that is not loopback, where nothing is listened on
     nats = (
         DockerContainer("nats:2-alpine")
         .with_command(f"-js --user atalaia --pass {password}")
