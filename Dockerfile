@@ -25,9 +25,8 @@ COPY services/${SERVICE} /image/app/services/${SERVICE}
 COPY deploy/image/slim.py /slim.py
 RUN ["python", "/slim.py", "/image/app"]
 
-# A page for the gateway, built by Node, is a stage of its own here; run-api copies it:
-#   FROM node:22-slim AS page … RUN ["npm", "run", "build"]
-#   (in run-api) COPY --from=page /page/dist /app/services/api/page
+# The page, where there is one, is built in a stage of its own here (page/ is let through by .dockerignore)
+# and copied in run-api:  COPY --from=page /page/dist /app/page/dist
 
 FROM python:${PYTHON} AS runtime
 ENV PYTHONPATH=/app/packages:/app/shared:/app \

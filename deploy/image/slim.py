@@ -1,7 +1,7 @@
 """`python slim.py FOLDER [--trim]`: make a folder ready to be a layer of an image.
 
-Compiles it (a read-only container could not keep what it compiles), and gives every file one time, so
-that the same commit makes the same layer. `--trim` takes out what packages carry for their own tests.
+Compiles it (a read-only container could not keep what it compiles), and gives every file one time and mode,
+so that the same commit makes the same layer. `--trim` takes out what packages carry for their own tests.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ def main(arguments: list[str]) -> int:
     )
     at = int(os.environ["SOURCE_DATE_EPOCH"])
     for found in (folder, *folder.parents, *folder.rglob("*")):
-        if str(found).startswith("/image"):
-            os.utime(found, (at, at), follow_symlinks=False)
+        if str(found).startswith("/image") and not found.is_symlink():
+            found.chmod(0o755 if found.is_dir() else 0o644)  # whatever umask the clone was made under
+            os.utime(found, (at, at))
     return 0 if compiled else 1
 
 
