@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import socket
 import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from nats.aio.client import Client
 
 from atalaia import broker
-from tests.system.platform import ROOT
+from tests.system.platform import ROOT, free_ports
 from tests.system.storm import books
 
 UP_WITHIN_S = 240
@@ -35,19 +37,21 @@ def docker(*arguments: str, within_s: float = 120) -> str:
 class Compose:
     """One project. `profile` is chosen for all that it is asked to do."""
 
-    def __init__(self, project: str, folder: Path, *, profile: str = "", first_port: int) -> None:
+    def __init__(self, project: str, folder: Path, *, profile: str = "") -> None:
         self.project = project
         folder.mkdir(exist_ok=True)
         folder.chmod(0o755)
         (folder / "rules.yaml").write_text(books.rules(extra=False))
         foreign = ("ATALAIA_", "COMPOSE_", "NATS_URL", "DATABASE_URL", "REDIS_URL")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        self._balanced_port = first_port + 10
+        first_port = free_ports_in_a_row(10)
+        self._balanced_port, self.prometheus_port = free_ports(2)
         self._environment = kept | {
             "COMPOSE_PROJECT_NAME": project,
             "COMPOSE_PROFILES": profile,
             "ATALAIA_PORTS": f"{first_port}-{first_port + 9}",
             "ATALAIA_BALANCER_PORT": str(self._balanced_port),
+            "ATALAIA_PROMETHEUS_PORT": str(self.prometheus_port),
             "ATALAIA_CONFIG_DIR": str(folder),
             "ATALAIA_ALERTING_RULES": "/etc/atalaia/rules.yaml",
             "ATALAIA_ALERTING_HISTORY": str(HISTORY),
@@ -149,6 +153,20 @@ class Compose:
 
     def down(self) -> None:
         self("down", "--volumes", "--timeout", "20")
+
+
+def free_ports_in_a_row(count: int) -> int:
+    """Return the first of so many ports that nobody holds, below those that the system gives away."""
+    dice = random.Random()
+    while True:
+        first = dice.randrange(20_000, 30_000)
+        try:
+            with ExitStack() as stack:
+                for port in range(first, first + count):
+                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        except OSError:
+            continue
+        return first
 
 
 def inspect(container: str) -> Any:

@@ -23,13 +23,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The four images, built from this working tree."""
-    Compose("atalaia-build", tmp_path_factory.mktemp("build"), first_port=18100)("build", within_s=600)
+    Compose("atalaia-build", tmp_path_factory.mktemp("build"))("build", within_s=600)
 
 
 @pytest.fixture(scope="module")
 def plain(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
     """What `docker compose up --wait` brings up."""
-    compose = Compose(f"atalaia-plain-{os.getpid()}", tmp_path_factory.mktemp("plain"), first_port=18100)
+    compose = Compose(f"atalaia-plain-{os.getpid()}", tmp_path_factory.mktemp("plain"))
     yield from _up(compose, [])
 
 
@@ -37,7 +37,7 @@ def plain(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Co
 def highly_available(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
     """The profile `ha`: three NATS nodes, and a balancer before two gateways."""
     folder = tmp_path_factory.mktemp("ha")
-    compose = Compose(f"atalaia-ha-{os.getpid()}", folder, profile="ha", first_port=18120)
+    compose = Compose(f"atalaia-ha-{os.getpid()}", folder, profile="ha")
     yield from _up(compose, ["--scale", "api=2", "--scale", "alerting=2"])
 
 

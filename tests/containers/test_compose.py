@@ -107,6 +107,15 @@ def test_a_service_has_few_rights_and_no_password_in_its_environment(plain: Comp
     assert password not in json.dumps(seen["Config"]["Env"])
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_is_at_most_120_mb_beyond_its_base(plain: Compose, service: str) -> None:
+    base = int(docker("image", "inspect", "--format", "{{.Size}}", "python:3.11-slim"))
+    image = inspect(plain.one(service))["Image"]
+    beyond = int(docker("image", "inspect", "--format", "{{.Size}}", image)) - base
+    print(f"\n{service}: {beyond / 1e6:.0f} MB beyond its base")
+    assert beyond <= 120e6
+
+
 def test_an_image_holds_only_its_own_service(plain: Compose) -> None:
     for service in SERVICES:
         inside = docker("exec", plain.one(service), "ls", "/app/services").split()

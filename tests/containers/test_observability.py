@@ -27,7 +27,7 @@ MAY_BE_EMPTY = ("http_server_request", "atalaia_alerting_transitions")
 @pytest.fixture(scope="module")
 def observed(images: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
     folder = tmp_path_factory.mktemp("observed")
-    compose = Compose(f"atalaia-seen-{os.getpid()}", folder, profile="observability", first_port=18140)
+    compose = Compose(f"atalaia-seen-{os.getpid()}", folder, profile="observability")
     try:
         compose("up", "--detach", "--wait", "api", "alerting", "collector", "prometheus")
         yield compose
@@ -62,7 +62,10 @@ def test_the_gateway_is_scraped_and_offers_the_links(observed: Compose) -> None:
         "optional": True,
     }
     _, _, system = observed.get("/system/info")
-    assert system["links"] == {"prometheus": "http://127.0.0.1:9090", "grafana": "http://127.0.0.1:3000"}
+    assert system["links"] == {
+        "prometheus": f"http://127.0.0.1:{observed.prometheus_port}",
+        "grafana": "http://127.0.0.1:3000",
+    }
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)

@@ -121,3 +121,15 @@ async def test_each_node_of_the_broker_restarts_and_nothing_is_lost(highly_avail
     assert stored.holds, stored.line()
     assert announced.holds, announced.line()
     assert not readers.failures, readers.failures[:5]
+
+
+async def test_gateways_are_exchanged_for_new_ones_and_no_read_is_refused(highly_available: Compose) -> None:
+    async with load(highly_available, PATHS) as (_, _, readers):
+        old = set(highly_available.containers("api"))
+        for container in old:  # as docs/deploy.md has it
+            added = ("up", "--detach", "--wait", "--no-deps", "--no-recreate", "--scale", "api=3", "api")
+            await asyncio.to_thread(highly_available, *added)
+            await asyncio.to_thread(docker, "stop", "--time", "15", container)
+            await asyncio.to_thread(docker, "rm", container)
+    assert len(set(highly_available.containers("api")) - old) == 2
+    assert not readers.failures, readers.failures[:5]

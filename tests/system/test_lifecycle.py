@@ -17,6 +17,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 import asyncpg
 import pytest
 from nats.aio.client import Client
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from atalaia import broker
 from atalaia.events.streams import METRICS_STREAM, streams
@@ -197,14 +198,13 @@ async def _newest_seq(client: Client, subject: str) -> int:
 
 
 async def _all_seqs(client: Client, subject: str) -> list[int]:
-    subscription = await client.jetstream().subscribe(
-        f"{subject}.>", stream=METRICS_STREAM, ordered_consumer=True
-    )
+    config = ConsumerConfig(deliver_policy=DeliverPolicy.ALL, ack_policy=AckPolicy.NONE)
+    stored = await client.jetstream().pull_subscribe(f"{subject}.>", stream=METRICS_STREAM, config=config)
     told: list[int] = []
-    left = (await subscription.consumer_info()).num_pending
+    left = (await stored.consumer_info()).num_pending
     while left:
-        message = await subscription.next_msg(timeout=5)
-        left = message.metadata.num_pending
-        told.append(json.loads(message.data)["seq"])
-    await subscription.unsubscribe()
+        for message in await stored.fetch(left, timeout=5):
+            left = message.metadata.num_pending
+            told.append(json.loads(message.data)["seq"])
+    await stored.unsubscribe()
     return told
