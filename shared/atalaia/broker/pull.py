@@ -26,6 +26,8 @@ EXPIRES_S = 30.0
 HEARTBEAT_S = 1.0
 LOST_AFTER_S = 4.0
 INACTIVE_S = 30.0
+KNOWN_EVERYWHERE_AFTER_S = 1.0
+ASK_AGAIN_S = 0.05
 
 
 class Stored(NamedTuple):
@@ -49,7 +51,7 @@ class Reader:
         self._asked = 0
         self._subscription: Subscription | None = None
         self._lost: str | None = None
-        self._heard_s = 0.0
+        self._heard_s = self._opened_s = 0.0
         self._connections = client.stats["reconnects"]
         self.arrived = asyncio.Event()
         self.caught_up = pending == 0
@@ -100,7 +102,7 @@ class Reader:
         return reader
 
     async def _begin(self) -> None:
-        self._heard_s = asyncio.get_running_loop().time()
+        self._heard_s = self._opened_s = asyncio.get_running_loop().time()
         self._inbox = self._client.new_inbox()
         self._subscription = await self._client.subscribe(
             self._inbox, cb=self._hear, pending_msgs_limit=-1, pending_bytes_limit=-1
@@ -172,6 +174,10 @@ class Reader:
         if self._asked <= BATCH // 2:
             await self._ask()
 
+    def _is_new(self) -> bool:
+        """Return whether a node of a cluster may not have heard of the consumer that another one made."""
+        return asyncio.get_running_loop().time() - self._opened_s < KNOWN_EVERYWHERE_AFTER_S
+
     async def _on_status(self, status: str, message: Msg) -> None:
         headers = message.headers or {}
         if status == "100":
@@ -180,6 +186,11 @@ class Reader:
             self._asked = max(0, self._asked - int(headers.get("Nats-Pending-Messages", self._asked)))
             if self._asked <= BATCH // 2:
                 await self._ask()
+            return
+        if status == "503" and self._is_new():
+            self._asked = max(0, self._asked - BATCH)
+            await asyncio.sleep(ASK_AGAIN_S)
+            await self._ask()
             return
         self._lost = f"{status} {headers.get('Description', '')}".strip() or "no such consumer"
         self.arrived.set()

@@ -1,0 +1,25 @@
+"""In a cluster, the node that is asked may not know yet of the consumer that another one has just made."""
+
+from __future__ import annotations
+
+import uuid
+
+import nats
+from nats.aio.msg import Msg
+
+from atalaia.broker.pull import Reader
+from tests.system.servers import Servers
+
+
+async def test_nobody_answering_a_new_consumers_first_request_is_asked_again(servers: Servers) -> None:
+    client = await nats.connect(servers.nats.url)
+    name = f"clustered-{uuid.uuid4().hex[:8]}"
+    await client.jetstream().add_stream(name=name, subjects=[f"{name}.>"])
+    reader = await Reader.open(client, name, subjects=[f"{name}.>"])
+    nobody = Msg(client, subject="inbox", reply="", data=b"", headers={"Status": "503"})
+    await reader._hear(nobody)  # a single node never says it: it knows what it made
+    await client.jetstream().publish(f"{name}.one", b"1")
+    assert [stored.body for stored in await reader.more(5)] == [b"1"]
+    await reader.close()
+    await client.jsm().delete_stream(name)
+    await client.close()
