@@ -147,9 +147,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
             ]
             reporter.start()
             web = group.create_task(
-                serve_http(
-                    guarded, listener, lifecycle.stopping, live.close, linger_s=settings.api_linger_s
-                )
+                serve_http(guarded, listener, lifecycle.stopping, live.close, linger_s=settings.api_linger_s)
             )
             group.create_task(announce(client, lifecycle, clock, service="api", instance=settings.instance))
             group.create_task(
