@@ -25,8 +25,16 @@ COPY services/${SERVICE} /image/app/services/${SERVICE}
 COPY deploy/image/slim.py /slim.py
 RUN ["python", "/slim.py", "/image/app"]
 
-# The page, where there is one, is built in a stage of its own here (page/ is let through by .dockerignore)
-# and copied in run-api:  COPY --from=page /page/dist /app/page/dist
+# The gateway's page, built by the Node of a wheel as `make setup` does; only run-api takes it.
+FROM base AS page
+COPY requirements/page.txt /requirements.txt
+RUN ["pip", "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check", "--root-user-action=ignore", \
+     "--require-hashes", "-r", "/requirements.txt"]
+COPY deploy/image/node.py /
+COPY page/package.json page/package-lock.json /page/
+RUN ["python", "/node.py", "/page", "npm", "ci", "--ignore-scripts", "--loglevel=error", "--no-progress"]
+COPY page /page
+RUN ["python", "/node.py", "/page", "node", "--run", "build", "--", "--logLevel", "warn"]
 
 FROM python:${PYTHON} AS runtime
 ENV PYTHONPATH=/app/packages:/app/shared:/app \
@@ -52,6 +60,7 @@ FROM runtime AS run-loadgen
 ENTRYPOINT ["python", "-m", "services.loadgen"]
 
 FROM runtime AS run-api
+COPY --from=page /page/dist /app/page/dist
 ENV ATALAIA_API_HOST=0.0.0.0
 EXPOSE 8000
 ENTRYPOINT ["python", "-m", "services.api"]

@@ -70,7 +70,7 @@ format: $(STAMP) $(NODE_PACKAGES) ## rewrite the code in the project's format
 	@$(WITH_NODE) node --run format
 
 lock: ## pin every dependency anew, with hashes (needs uv)
-	@for group in collector alerting api loadgen platform dev bench; do \
+	@for group in collector alerting api loadgen page platform dev bench; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    $(UPGRADE) --group $$group pyproject.toml -o requirements/$$group.txt || exit 1; done
 
