@@ -226,14 +226,13 @@ def _listed(alert: dict[str, Any]) -> Entry:
 
 
 async def _weigh(stage: Stage, most_mib: dict[str, float]) -> None:
-    """Remember the most memory that each process was seen to hold."""
+    """Remember the most memory that each process and its children were seen to hold, what they share once."""
     while True:
         for name in (*SERVERS, *stage.services):
             try:
                 process = stage.process(name)
-                held = process.memory_info().rss + sum(
-                    one.memory_info().rss for one in process.children(recursive=True)
-                )
+                family = [process, *process.children(recursive=True)]
+                held = sum(one.memory_full_info().pss for one in family)
             except psutil.Error:
                 continue
             most_mib[name] = max(most_mib.get(name, 0.0), held / 2**20)
