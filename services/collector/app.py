@@ -19,6 +19,7 @@ from services.collector.settings import CollectorSettings
 
 _log_ = _log.get("collector")
 LAST_WORDS_WITHIN_S = 1.5
+PUBLISH_WITHIN_S = 2.0  # a broker that takes longer is in trouble, and is said to be
 
 
 async def serve(settings: CollectorSettings, lifecycle: Lifecycle) -> None:
@@ -56,7 +57,7 @@ async def _connected(
     if client is None:
         return
     stack.push_async_callback(broker.close, client)
-    publisher = MetricsPublisher(client)
+    publisher = MetricsPublisher(client, within_s=PUBLISH_WITHIN_S)
     clock = SystemClock()
     async with asyncio.TaskGroup() as group:
         sending = group.create_task(collector.send(publisher))

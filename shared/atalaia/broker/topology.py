@@ -39,14 +39,26 @@ async def ensure_streams(
 async def _ensure(js: JetStreamContext, stream: Stream, replicas: int, only_missing: bool) -> None:
     config = _config(stream, replicas)
     try:
+        # asked first: to create what is there already is refused where the disk has no room for a second one
+        found = (await js.stream_info(stream.name)).config
+    except NotFoundError:
+        await _add(js, config)
+        return
+    if not only_missing and _differs(found, config):
+        await js.update_stream(config)
+
+
+async def _add(js: JetStreamContext, config: StreamConfig) -> None:
+    try:
         await js.add_stream(config)
-    except BadRequestError as error:
+    except BadRequestError as error:  # another replica was faster
         if error.err_code != _IN_USE_WITH_OTHER_CONFIG:
             raise
-        if not only_missing:
-            await js.update_stream(config)
-    except NotFoundError:
-        await js.add_stream(config)
+
+
+def _differs(found: StreamConfig, wanted: StreamConfig) -> bool:
+    """Return whether anything that we have an opinion on is otherwise."""
+    return any(getattr(found, name) != value for name, value in vars(wanted).items() if value is not None)
 
 
 def _config(stream: Stream, replicas: int) -> StreamConfig:
