@@ -28,6 +28,7 @@ from services.api.adapters.measured import measured
 from services.api.adapters.notifications import PostgresNotifications
 from services.api.adapters.page import BuiltPage
 from services.api.adapters.probes import Probes, cache_probe, http_probe, nats_probe, postgres_probe
+from services.api.adapters.prometheus import PrometheusRanges
 from services.api.adapters.requests import AlertingRequests, StreamDepartures
 from services.api.adapters.rules import ReplicatedRules
 from services.api.adapters.web import allow_connections, listen, serve_http
@@ -81,7 +82,10 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
         health = HealthHandlers(registry, active, probes, clock)
         kept = cache.cached(ttl_s=KEPT_S, namespace="gateway")
         departures = StreamDepartures(client, clock)
-        metrics = MetricsHandlers(newest, values, histories, departures, feed.sums, clock, kept)
+        ranges = _ranges(settings)
+        if ranges is not None:
+            instruments.watch(ranges.circuit)
+        metrics = MetricsHandlers(newest, values, histories, departures, feed.sums, clock, kept, ranges)
         live = hub_of(
             stream=feed,
             newest=newest,
@@ -182,6 +186,11 @@ def _probes(settings: ApiSettings, client: Client, pool: Pool, cache: Cache) -> 
                 name, http_probe((address or link).rstrip("/") + path), optional=True, every_s=LINKS_EVERY_S
             )
     return probes
+
+
+def _ranges(settings: ApiSettings) -> PrometheusRanges | None:
+    address = settings.api_prometheus_address or settings.prometheus_url
+    return PrometheusRanges(address) if settings.prometheus_url else None
 
 
 def _links(settings: ApiSettings) -> dict[str, str]:

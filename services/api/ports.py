@@ -14,6 +14,7 @@ from atalaia.events.matching import Conditions
 from services.api.domain.active import Known
 from services.api.domain.health import State
 from services.api.domain.history import SubjectHistory
+from services.api.domain.ranges import Line, Range
 
 AlertState = Literal["pending", "firing", "resolved"]
 SilenceState = Literal["pending", "active", "expired"]
@@ -216,6 +217,17 @@ class NotificationRequests(Protocol):
 class Histories(Protocol):
     async def of(self, subject: str) -> SubjectHistory:
         """Return a subject's history; it keeps growing while it is used. Raises `Transient`."""
+        ...
+
+
+class LongRanges(Protocol):
+    async def lines(self, query: str, asked: Range) -> list[Line]:
+        """Return what a query in PromQL gives at each moment of a range, where it gives anything.
+
+        Raises:
+            Transient: there is no answer, or not soon enough.
+            Invalid: what came is no answer, or a refusal of this query.
+        """
         ...
 
 

@@ -18,7 +18,11 @@ class ApiSettings(DatabaseSettings):
     database_acquire_timeout_s: float = Field(3.0, gt=0, le=60, description="longest wait for a connection")
     database_statement_timeout_s: float = Field(3.0, gt=0, le=60, description="longest statement")
     redis_url: str = Field("", validation_alias="REDIS_URL", description="the cache; empty: none")
-    prometheus_url: str = Field("", validation_alias="PROMETHEUS_URL", description="a link, watched")
+    prometheus_url: str = Field(
+        "",
+        validation_alias="PROMETHEUS_URL",
+        description="a link, watched; asked for ranges longer than the stream keeps",
+    )
     grafana_url: str = Field("", validation_alias="GRAFANA_URL", description="a link, watched")
     api_prometheus_address: str = Field(
         "", description="where the gateway itself asks Prometheus, if not at PROMETHEUS_URL"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from atalaia.events.metrics import HistogramDelta, MetricsBatch
 from atalaia.events.order import Order, Verdict
 
+Kind = Literal["gauge", "counter", "histogram"]
 NOTHING = math.nan
 HISTOGRAM_BYTES = 900  # about, one delta
 
@@ -54,6 +57,21 @@ class SubjectHistory:
         self.sequences.append(sequence)
         if len(self.at_s) >= 2 * self._most:
             self._drop(len(self.at_s) - self._most)
+
+    @property
+    def oldest_s(self) -> float:
+        """Return the time of the oldest row that is shown; inf where there is none."""
+        rows = self.rows(-math.inf, self._most)
+        return self.at_s[rows.start] if rows else math.inf
+
+    def metrics(self, kind: Kind) -> set[str]:
+        """Return the names of its gauges, counters or histograms."""
+        columns: dict[Kind, Iterable[str]] = {
+            "gauge": self.gauges,
+            "counter": self.counters,
+            "histogram": self.histograms,
+        }
+        return {series.partition("{")[0] for series in columns[kind]}
 
     def rows(self, since_s: float, limit: int) -> range:
         """Return the indices of the newest `limit` rows measured after `since_s`."""

@@ -127,14 +127,21 @@ def cumulative(histogram: Histogram, *, seconds: bool) -> Iterator[tuple[float, 
 
 
 def _labels(batch: MetricsBatch, own: tuple[tuple[str, str], ...]) -> str:
-    labels = {"source": batch.source, "kind": batch.kind, "group": batch.group}
+    labels = {"source": batch.source, "kind": batch.kind, "group": batch.group, **label_names(own)}
+    return ",".join(f'{key}="{escaped(value)}"' for key, value in labels.items())
+
+
+def label_names(own: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return labels under the keys that Prometheus takes; values whose keys become one are joined by `;`."""
+    labels: dict[str, str] = {}
     for key, value in own:
         key = _name(key)
         labels[key] = f"{labels[key]};{value}" if key in labels else value
-    return ",".join(f'{key}="{_escaped(value)}"' for key, value in labels.items())
+    return labels
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
+    """Return a label's value as it stands between double quotes, in an exposition and in PromQL."""
     return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 

@@ -7,14 +7,12 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
-from typing import Literal
 
 from atalaia.events.metrics import HistogramDelta
 from atalaia.events.series import parse
 from atalaia.stats.histogram import middle_of
-from services.api.domain.history import Interval, SubjectHistory
+from services.api.domain.history import Interval, Kind, SubjectHistory
 
-Kind = Literal["gauge", "counter", "histogram"]
 Point = tuple[float | int | None, ...]
 Buckets = tuple[float, int, int, list[int]]
 Labels = Sequence[tuple[str, str]]

@@ -32,7 +32,7 @@ from services.api.handlers.models import (
 from services.api.handlers.newest_values import NewestValues
 from services.api.handlers.problems import described
 from services.api.handlers.series import PointsAs, SeriesHistory, Wanted
-from services.api.ports import Departures, Histories
+from services.api.ports import Departures, Histories, LongRanges
 
 APPLICATIONS = "app"
 WINDOW_S = 300.0
@@ -55,12 +55,13 @@ class MetricsHandlers:
         sums: Sums,
         clock: Clock,
         kept: Callable[[Summarise], Summarise] = _anew,
+        ranges: LongRanges | None = None,
     ) -> None:
         """`kept` lets an answer be given again, for a while, to whoever asks the same of the same data."""
         self._newest = newest
         self._values = values
         self._histories = histories
-        self._series = SeriesHistory(newest, histories)
+        self._series = SeriesHistory(newest, histories, clock, ranges)
         self._departures = departures
         self._sums = sums
         self._clock = clock
@@ -120,7 +121,11 @@ class MetricsHandlers:
             ),
         ] = "rate",
     ) -> Response:
-        """The last points of each series of a metric, oldest first."""
+        """The last points of each series of a metric, oldest first.
+
+        `since` before what the stream still holds: the whole range from Prometheus, where that is configured
+        and has more, in at most `limit` equal steps. The header `Atalaia-Source` says which it was.
+        """
         since_s = since.timestamp() if isinstance(since, datetime) else since
         wanted = Wanted(
             metric_name,
@@ -129,9 +134,12 @@ class MetricsHandlers:
             points_as=as_,
             labels=labels_of(label or []),
         )
-        answer = await self._series.of(Sources(source, kind, group), wanted)
-        # json.dumps writes a float in five times the time
-        return Response(to_json(answer, inf_nan_mode="null"), media_type="application/json")
+        answer, origin = await self._series.of(Sources(source, kind, group), wanted)
+        return Response(
+            to_json(answer, inf_nan_mode="null"),  # json.dumps writes a float in five times the time
+            media_type="application/json",
+            headers={"Atalaia-Source": origin},
+        )
 
     async def performance(
         self,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from atalaia.errors import Invalid, NotFound
+from atalaia import log as _log
+from atalaia.clock import Clock
+from atalaia.errors import Invalid, NotFound, Transient
 from atalaia.events.series import parse
-from services.api.domain.history import SubjectHistory
+from services.api.domain.history import Kind, SubjectHistory
 from services.api.domain.newest import Newest, Subject
 from services.api.domain.points import (
     BUCKET_BASE,
     Buckets,
-    Kind,
     Labels,
     Point,
     bucketed,
@@ -23,13 +25,28 @@ from services.api.domain.points import (
     series_of,
 )
 from services.api.domain.question import Sources
+from services.api.domain.ranges import (
+    Line,
+    Range,
+    SeriesPoints,
+    further,
+    narrowed,
+    points_of,
+    query_of,
+    range_of,
+    replaced,
+    shares_its_name,
+)
 from services.api.domain.units import unit_of
-from services.api.ports import Histories
+from services.api.ports import Histories, LongRanges
+
+_log_ = _log.get("history")
 
 MOST_POINTS = 100_000
 SEARCHED_SUBJECTS = 20
 MOMENTS_AT_ONCE = 50  # added up before others get a turn
 PointsAs = Literal["rate", "raw", "buckets"]
+Origin = Literal["stream", "prometheus"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +102,37 @@ async def points_in(
     return [({}, points)] if points else []
 
 
-def answer(metric: str, kind: Kind, found: list[dict[str, Any]], points_as: PointsAs) -> dict[str, Any]:
+def answer(
+    metric: str, kind: Kind, found: Sequence[SeriesPoints | dict[str, Any]], points_as: PointsAs
+) -> dict[str, Any]:
     """Return what is said of a metric, by history and stream alike."""
     base = {"base": BUCKET_BASE} if points_as == "buckets" else {}
     return {"metric": metric, "unit": unit_of(metric), "type": kind, **base, "series": found}
 
 
+@dataclass(slots=True)
+class _Held:
+    """What the stream holds of a metric; all of it since `complete_since_s`."""
+
+    kind: Kind
+    series: list[SeriesPoints]
+    complete_since_s: float
+    shares_its_name: bool
+
+
 class SeriesHistory:
-    def __init__(self, newest: Newest, histories: Histories) -> None:
+    """From the stream; from Prometheus what that has further back."""
+
+    def __init__(
+        self, newest: Newest, histories: Histories, clock: Clock, ranges: LongRanges | None = None
+    ) -> None:
         self._newest = newest
         self._histories = histories
+        self._clock = clock
+        self._ranges = ranges
 
-    async def of(self, sources: Sources, wanted: Wanted) -> dict[str, Any]:
-        """Return a metric's history.
+    async def of(self, sources: Sources, wanted: Wanted) -> tuple[dict[str, Any], Origin]:
+        """Return a metric's history, and where it is from.
 
         Raises:
             NotFound: no such source, or no such metric, was ever seen.
@@ -110,29 +145,74 @@ class SeriesHistory:
             raise NotFound(f"no {field} {name!r} was ever seen", field=field)
         # if none has it now, a few that may have had it
         subjects = holding(self._newest, sources, wanted.metric) or known[:SEARCHED_SUBJECTS]
-        return await self._collect(subjects, wanted)
+        held = await self._collect(subjects, wanted)
+        longer = await self._longer(held, sources, wanted)
+        found = replaced(held.series, longer)
+        _check_size(sum(len(one["points"]) for one in found))
+        origin: Origin = "prometheus" if longer else "stream"
+        return answer(wanted.metric, held.kind, found, wanted.points_as), origin
 
-    async def _collect(self, subjects: Iterable[Subject], wanted: Wanted) -> dict[str, Any]:
-        found: list[dict[str, Any]] = []
+    async def _collect(self, subjects: Iterable[Subject], wanted: Wanted) -> _Held:
+        found: list[SeriesPoints] = []
         kind: Kind | None = None
         points = 0
+        complete_since_s = -math.inf
+        shared = False
         for subject in subjects:
             history = await self._histories.of(subject.name)
             here = kind_of(history, wanted.metric)
             kind = kind or here
             if here is None or here != kind:
                 continue
+            complete_since_s = max(complete_since_s, history.oldest_s)
+            shared = shared or shares_its_name(wanted.metric, here, history.metrics(here))
             for labels, some in await points_in(history, here, wanted):
                 points += len(some)
-                if points > MOST_POINTS:
-                    detail = f"over {MOST_POINTS} points; ask for one `source`, a later `since` or a `limit`"
-                    raise Invalid(detail, field="source")
+                _check_size(points)
                 found.append(
-                    {"source": subject.source, "kind": subject.kind, "labels": labels, "points": some}
+                    SeriesPoints(source=subject.source, kind=subject.kind, labels=labels, points=some)
                 )
         if kind is None:
             raise NotFound(f"no metric {wanted.metric!r} was ever seen", field="metric_name")
-        return answer(wanted.metric, kind, found, wanted.points_as)
+        return _Held(kind, found, complete_since_s, shared)
+
+    async def _longer(self, held: _Held, sources: Sources, wanted: Wanted) -> list[SeriesPoints]:
+        """Return the series that Prometheus has further back; none where it has no answer."""
+        ranges = self._ranges
+        if ranges is None or wanted.points_as == "buckets" or held.shares_its_name:
+            return []
+        if not -math.inf < wanted.since_s < held.complete_since_s:
+            return []
+        asked = range_of(wanted.since_s, self._clock.now().timestamp(), wanted.limit)
+        try:
+            lines, asked = await self._asked(ranges, held.kind, sources, wanted, asked)
+        except (Transient, Invalid) as error:
+            _log_.warning("range_not_from_prometheus", metric=wanted.metric, reason=str(error))
+            return []
+        found = points_of(lines, held.kind)
+        _check_size(sum(len(points) for _, points in found))
+        return further(held.series, found, wanted.labels, step_s=asked.step_s)
+
+    async def _asked(
+        self, ranges: LongRanges, kind: Kind, sources: Sources, wanted: Wanted, asked: Range
+    ) -> tuple[list[Line], Range]:
+        """Return what there is, and in which range: a finer one where less comes than was asked for."""
+
+        async def lines_in(one: Range) -> list[Line]:
+            raw = wanted.points_as == "raw"
+            query = query_of(wanted.metric, kind, sources, wanted.labels, step_s=one.step_s, raw=raw)
+            return await ranges.lines(query, one)
+
+        lines = await lines_in(asked)
+        first_s = min((line.values[0][0] for line in lines if line.values), default=asked.start_s)
+        finer = narrowed(asked, first_s, wanted.limit)
+        return (lines, asked) if finer is None else (await lines_in(finer), finer)
+
+
+def _check_size(points: int) -> None:
+    if points > MOST_POINTS:
+        detail = f"over {MOST_POINTS} points; ask for one `source`, a later `since` or a `limit`"
+        raise Invalid(detail, field="source")
 
 
 def has(subject: Subject, metric: str) -> bool:

@@ -11,9 +11,9 @@ from pydantic_core import to_json
 
 from atalaia.clock import Clock
 from atalaia.errors import Invalid, Transient
-from services.api.domain.history import SubjectHistory
+from services.api.domain.history import Kind, SubjectHistory
 from services.api.domain.newest import Newest, Subject
-from services.api.domain.points import Kind, kind_of
+from services.api.domain.points import kind_of
 from services.api.domain.question import Question
 from services.api.domain.tails import Tails
 from services.api.handlers.live.topics import NOTHING, Said, Topic
