@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import time
 import urllib.error
 import urllib.request
@@ -124,7 +125,11 @@ def http_probe(url: str) -> Probe:
             with error:
                 if error.code >= 500:
                     raise Transient(f"answers {error.code}") from error
-        except (OSError, ValueError) as error:
-            raise Transient(str(error)) from error
+        except (
+            OSError,
+            ValueError,
+            http.client.HTTPException,
+        ) as error:  # last: no HTTP
+            raise Transient(str(error) or type(error).__name__) from error
 
     return lambda: asyncio.to_thread(ask)
