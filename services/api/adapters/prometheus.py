@@ -64,4 +64,6 @@ def _whole(answer: http.client.HTTPResponse) -> bytes:
             raise Invalid(f"over {MOST_BYTES} bytes")
         if time.monotonic() > until_s:
             raise Transient(f"no whole answer within {WITHIN_S:g} s")
+    if answer.length:  # announced, and not there
+        raise http.client.IncompleteRead(bytes(body), answer.length)
     return bytes(body)

@@ -45,6 +45,8 @@ _log_ = _log.get("history")
 MOST_POINTS = 100_000
 SEARCHED_SUBJECTS = 20
 MOMENTS_AT_ONCE = 50  # added up before others get a turn
+RANGE_WITHIN_S = 5.0  # then the stream's answer will do
+FINER_AT_MOST = 2  # from any time at all to what there is in a few months
 PointsAs = Literal["rate", "raw", "buckets"]
 Origin = Literal["stream", "prometheus"]
 
@@ -185,8 +187,9 @@ class SeriesHistory:
             return []
         asked = range_of(wanted.since_s, self._clock.now().timestamp(), wanted.limit)
         try:
-            lines, asked = await self._asked(ranges, held.kind, sources, wanted, asked)
-        except (Transient, Invalid) as error:
+            async with asyncio.timeout(RANGE_WITHIN_S):
+                lines, asked = await self._asked(ranges, held.kind, sources, wanted, asked)
+        except (Transient, Invalid, TimeoutError) as error:
             _log_.warning("range_not_from_prometheus", metric=wanted.metric, reason=str(error))
             return []
         found = points_of(lines, held.kind)
@@ -204,9 +207,13 @@ class SeriesHistory:
             return await ranges.lines(query, one)
 
         lines = await lines_in(asked)
-        first_s = min((line.values[0][0] for line in lines if line.values), default=asked.start_s)
-        finer = narrowed(asked, first_s, wanted.limit)
-        return (lines, asked) if finer is None else (await lines_in(finer), finer)
+        for _ in range(FINER_AT_MOST):
+            first_s = min((line.values[0][0] for line in lines if line.values), default=asked.start_s)
+            finer = narrowed(asked, first_s, wanted.limit)
+            if finer is None:
+                break
+            lines, asked = await lines_in(finer), finer
+        return lines, asked
 
 
 def _check_size(points: int) -> None:
