@@ -9,6 +9,7 @@ import { metricOf, unitOf } from "../units.ts";
 import { w } from "../words/index.ts";
 import type { TimePoint } from "./align.ts";
 import { Chart, type Line } from "./Chart.tsx";
+import { long_s } from "./span.ts";
 import { thresholdsOf } from "./thresholds.ts";
 
 interface MetricChartProps {
@@ -21,7 +22,7 @@ interface MetricChartProps {
 }
 
 export function MetricChart({ title, wanted, alerts, only, top }: MetricChartProps) {
-  const { history, failure } = useHistory(wanted);
+  const { history, failure } = useHistory(wanted, long_s.value);
   const ranks = useRef<ReadonlyMap<string, number>>(new Map());
   const lines = useMemo(() => {
     if (!history) return [];

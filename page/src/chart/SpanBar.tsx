@@ -1,10 +1,13 @@
 import { moment } from "../format.ts";
-import { nowMs } from "../live/store.ts";
+import { health, nowMs } from "../live/store.ts";
 import { locale, w } from "../words/index.ts";
-import { look, lookback_s, SPANS_S, zoomed, zoomOut } from "./span.ts";
+import { LONG_SPANS_S, long_s, look, lookback_s, SPANS_S, zoomed, zoomOut } from "./span.ts";
 
-/** Chooses the time that a view's charts show. */
-export function SpanBar() {
+const HOUR_S = 3600;
+const DAY_S = 86_400;
+
+/** Chooses the time that a view's charts show; `long`: they can show longer ones than the stream keeps. */
+export function SpanBar({ long = false }: { long?: boolean }) {
   const zoom = zoomed.value;
   const words = w().chart;
   const choice = (back_s: number | null, text: string) => (
@@ -17,13 +20,20 @@ export function SpanBar() {
       {text}
     </button>
   );
+  const named = (back_s: number) =>
+    back_s < HOUR_S
+      ? words.minutes(back_s / 60)
+      : back_s > DAY_S
+        ? words.days(back_s / DAY_S)
+        : words.hours(back_s / HOUR_S);
+  const known = health.value?.dependencies.prometheus;
+  const there = long && ((known && known.status !== "down") || long_s.value !== null);
+  const spans = [...SPANS_S, ...(there ? LONG_SPANS_S : [])];
   const spoken = (at_s: number) => moment(at_s * 1000, locale.value, nowMs.peek());
   return (
     <div class="head">
       <fieldset class="group" aria-label={words.span}>
-        {SPANS_S.map((back_s) =>
-          choice(back_s, back_s < 3600 ? words.minutes(back_s / 60) : words.hours(back_s / 3600)),
-        )}
+        {spans.map((back_s) => choice(back_s, named(back_s)))}
         {choice(null, words.last1000)}
       </fieldset>
       {zoom && (

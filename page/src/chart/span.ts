@@ -10,6 +10,8 @@ export interface Span {
 }
 
 export const SPANS_S = [300, 900, 3600] as const;
+/** Longer than the stream keeps: offered where Prometheus is there to ask. */
+export const LONG_SPANS_S = [86_400, 604_800] as const;
 
 /** A stretch that the reader chose by zooming, else null. */
 export const zoomed = computed<Span | null>(() => {
@@ -19,6 +21,12 @@ export const zoomed = computed<Span | null>(() => {
 
 /** How far back from now is shown, else null: as far as there are points. */
 export const lookback_s = computed<number | null>(() => Number(asked("span")) || null);
+
+/** How far back is shown where that is a long span, else null. */
+export const long_s = computed<number | null>(() => {
+  const back_s = lookback_s.value;
+  return back_s !== null && back_s >= LONG_SPANS_S[0] ? back_s : null;
+});
 
 export function zoomTo(span: Span): void {
   const [from_s, until_s] = [Math.floor(span.from_s), Math.ceil(span.until_s)];

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get, query, Refusal } from "../api.ts";
 import type { BucketPoint, History } from "../types.ts";
 import { mergeHistory } from "./merge.ts";
-import { connection, onPoints } from "./store.ts";
+import { connection, nowMs, onPoints } from "./store.ts";
 
 export interface Wanted {
   metric: string;
@@ -33,23 +33,32 @@ export interface Known<P> {
   failure: string;
 }
 
-/** Return a metric's history; null until it is there. The page must have asked the stream for its points. */
-export function useHistory(wanted: Wanted): Known<History["series"][number]["points"][number]> {
-  const [known, setKnown] = useState<Known<History["series"][number]["points"][number]>>({
-    history: null,
-    failure: "",
-  });
-  const key = JSON.stringify(wanted);
+type Lines = Known<History["series"][number]["points"][number]>;
+
+const LONG_EVERY_MS = 60_000;
+
+/**
+ * Return a metric's history; null until it is there. The page must have asked the stream for its points.
+ *
+ * With `back_s` it is all of that time in equal steps, asked for each minute: nothing finer is put behind it.
+ */
+export function useHistory(wanted: Wanted, back_s: number | null = null): Lines {
+  const [known, setKnown] = useState<Lines>({ history: null, failure: "" });
+  const key = JSON.stringify([wanted, back_s]);
   useEffect(() => {
     let history: History | null = null;
     let fetched = false;
     const abort = new AbortController();
     const take = (more: History) => {
-      history = mergeHistory(history, more);
+      history = back_s === null ? mergeHistory(history, more) : more;
       if (fetched) setKnown({ history, failure: "" });
     };
-    const fetchSince = (since_s: number | null) =>
-      get<History>(pathOf(wanted, "rate", since_s), abort.signal).then(
+    // not since the newest point: over a long gap that would come in other steps
+    const fetchAll = () =>
+      get<History>(
+        pathOf(wanted, "rate", back_s === null ? null : nowMs.peek() / 1000 - back_s),
+        abort.signal,
+      ).then(
         (more) => {
           fetched = true;
           take(more);
@@ -58,9 +67,16 @@ export function useHistory(wanted: Wanted): Known<History["series"][number]["poi
           if (!abort.signal.aborted && !fetched) setKnown({ history: null, failure: spoken(error) });
         },
       );
-    void fetchSince(null);
+    void fetchAll();
+    if (back_s !== null) {
+      const timer = setInterval(() => document.hidden || void fetchAll(), LONG_EVERY_MS);
+      return () => {
+        abort.abort();
+        clearInterval(timer);
+      };
+    }
     const forget = onPoints((histories, snapshot) => {
-      if (snapshot && fetched) void fetchSince(newest(history)); // the stream came back: what it missed is in the history
+      if (snapshot && fetched) void fetchAll(); // the stream came back: what it missed is in the history
       const more = histories.find((one) => one.metric === wanted.metric);
       if (more) take(more);
     });

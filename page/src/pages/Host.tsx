@@ -85,7 +85,7 @@ export function page({ path }: { path: readonly string[] }) {
           <AlertRow alert={alert} />
         </div>
       ))}
-      <SpanBar />
+      <SpanBar long />
       <div class="charts">
         {chosen.map((metric) => (
           <MetricChart key={metric} title={metric} wanted={{ metric, source, kind }} alerts={alerts} />

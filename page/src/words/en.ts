@@ -190,6 +190,7 @@ export const en = {
     last1000: "Last 1000 points",
     minutes: (n: number) => `${n} min`,
     hours: (n: number) => `${n} h`,
+    days: (n: number) => `${n} d`,
     zoomed: (from: string, until: string) => `${from} to ${until}`,
     failures: (detail: string) => `This chart could not be loaded: ${detail}`,
   },

@@ -191,6 +191,7 @@ export const pt: Words = {
     last1000: "Últimos 1000 pontos",
     minutes: (n) => `${n} min`,
     hours: (n) => `${n} h`,
+    days: (n) => `${n} d`,
     zoomed: (from, until) => `${from} a ${until}`,
     failures: (detail) => `Este gráfico não pôde ser carregado: ${detail}`,
   },
