@@ -68,6 +68,21 @@ def test_the_gateway_is_scraped_and_offers_the_links(observed: Compose) -> None:
     }
 
 
+def test_a_range_longer_than_what_the_stream_holds_comes_from_prometheus(observed: Compose) -> None:
+    path = "/metrics/system.cpu.utilization"
+
+    def asked() -> dict[str, Any] | None:
+        _, _, held = observed.get(path)
+        first_s = held["series"][0]["points"][0][0]
+        _, headers, answer = observed.get(f"{path}?limit=4&since={first_s - 20}")
+        return answer if headers["atalaia-source"] == "prometheus" else None
+
+    answer = await_that(asked, within_s=60, what="points from Prometheus")
+    (series,) = answer["series"]
+    assert series["labels"] == {}
+    assert all(0 <= value <= 1 for _, value in series["points"])
+
+
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 def test_what_a_dashboard_asks_for_is_there(observed: Compose, path: Path) -> None:
     board = json.loads(path.read_text())

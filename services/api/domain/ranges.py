@@ -195,7 +195,7 @@ def further(
         source, kind = translated.get("source", ""), translated.get("kind", "")
         stored = {key: value for key, value in translated.items() if key not in _TOLD_BY}
         own = names.labels_of(source, kind, stored)
-        if own is None or not points or any(own.get(key, "") != value for key, value in labels):
+        if own is None or not points or any(own.get(key) != value for key, value in labels):
             continue
         one = SeriesPoints(source=source, kind=kind, labels=own, points=points)
         # two of one key: its group was another for a while
@@ -240,5 +240,5 @@ def _stored(own: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _selector(name: str, sources: Sources, labels: Labels) -> str:
     asked = {"__name__": name, "source": sources.source, "kind": sources.kind, "group": sources.group}
-    chosen = {key: value for key, value in asked.items() if value is not None} | _stored(labels)
+    chosen = _stored(labels) | {key: value for key, value in asked.items() if value is not None}
     return "{" + ",".join(f'{key}="{escaped(value)}"' for key, value in chosen.items()) + "}"

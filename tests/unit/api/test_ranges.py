@@ -107,12 +107,18 @@ def test_a_short_step_has_a_window_in_which_a_scrape_may_be_missed() -> None:
 def test_what_would_end_a_selector_is_escaped() -> None:
     query = query_of("g", "gauge", Sources('x"} or vector(1) #'), (("queue", 'a\\"b\nc'),), step_s=15)
     assert query == (
-        'max without (instance, job) ({__name__="g",source="x\\"} or vector(1) #",queue="a\\\\\\"b\\nc"})'
+        'max without (instance, job) ({queue="a\\\\\\"b\\nc",__name__="g",source="x\\"} or vector(1) #"})'
     )
 
 
 def test_labels_that_are_also_the_targets_are_asked_for_as_they_are_stored() -> None:
     assert 'exported_job="night"' in query_of("g", "gauge", ALL, (("job", "night"),), step_s=15)
+
+
+def test_a_label_asks_for_no_other_metric_or_source() -> None:
+    labels = (("__name__", "secret"), ("source", "b"))
+    query = query_of("g", "gauge", Sources("a"), labels, step_s=15)
+    assert query == 'max without (instance, job) ({__name__="g",source="a"})'
 
 
 def test_an_answer_is_read() -> None:
