@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -126,6 +127,19 @@ async def test_a_prometheus_that_is_away_is_soon_left_alone() -> None:
             await ranges.lines("up", ASKED)
     with pytest.raises(Refused):
         await ranges.lines("up", ASKED)
+
+
+async def test_a_crowd_that_waits_for_it_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapter, "WITHIN_S", 1.0)
+    with door() as made:
+        made.way = "silent"
+        ranges = PrometheusRanges(made.url)
+        crowd = [asyncio.create_task(ranges.lines("up", ASKED)) for _ in range(40)]
+        await asyncio.sleep(0)  # they have asked
+        await asyncio.to_thread(int)
+        assert not any(one.done() for one in crowd)
+        answers = await asyncio.gather(*crowd, return_exceptions=True)
+        assert all(isinstance(one, Transient) for one in answers)
 
 
 async def test_more_than_fits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

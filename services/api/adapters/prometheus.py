@@ -8,12 +8,14 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 from atalaia.errors import Invalid, Transient
 from atalaia.resilience.circuit import breaker
 from services.api.domain.ranges import Line, Range, read_matrix
 
 WITHIN_S = 3.0
+MOST_AT_ONCE = 4
 MOST_BYTES = 32 * 2**20
 AT_ONCE_BYTES = 2**16
 
@@ -23,6 +25,8 @@ class PrometheusRanges:
 
     def __init__(self, address: str) -> None:
         self._url = f"{address.rstrip('/')}/api/v1/query_range"
+        # of its own: names are looked up in the loop's threads, and must not wait behind it
+        self._threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="prometheus")
         self.circuit = breaker("prometheus", failures=2, first_s=1.0, most_s=15.0)
 
     async def lines(self, query: str, asked: Range) -> list[Line]:
@@ -36,7 +40,8 @@ class PrometheusRanges:
         async with self.circuit:
             try:
                 async with asyncio.timeout(WITHIN_S):
-                    return await asyncio.to_thread(self._ask, urllib.parse.urlencode(form).encode())
+                    body = urllib.parse.urlencode(form).encode()
+                    return await asyncio.get_running_loop().run_in_executor(self._threads, self._ask, body)
             except TimeoutError as error:
                 raise Transient(f"no answer within {WITHIN_S:g} s") from error
 
