@@ -21,7 +21,7 @@ from tests.system.platform import Platform, await_that
 
 COMMANDS = {
     "users": (["--users", "20", "--requests", "10"], 200),
-    "stress": (["--stress", "--max-users", "100", "--step", "1s"], None),
+    "stress": (["--stress", "--max-users", "100", "--step", "2s"], None),
     "endurance": (["--endurance", "--duration", "3", "--rps", "50"], 150),
 }
 NAMES = ("sent", "rate", "avg", "min", "max", "p95", "p99", "success", "throughput", "latency")
