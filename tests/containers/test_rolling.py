@@ -124,6 +124,11 @@ async def test_each_node_of_the_broker_restarts_and_nothing_is_lost(highly_avail
 
 
 async def test_gateways_are_exchanged_for_new_ones_and_no_read_is_refused(highly_available: Compose) -> None:
+    def well() -> bool:
+        return all(highly_available.get("/health")[0] == 200 for _ in range(20))
+
+    # a node of the broker may have been restarted a moment ago, and each gateway finds another by itself
+    await asyncio.to_thread(await_that, well, within_s=30, what="every gateway to be well")
     async with load(highly_available, PATHS) as (_, _, readers):
         old = set(highly_available.containers("api"))
         for container in old:  # as docs/deploy.md has it
