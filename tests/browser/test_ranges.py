@@ -1,4 +1,4 @@
-"""Spans longer than the stream keeps, where Prometheus is there to ask."""
+"""Spans longer than the stream keeps, where Prometheus is there to ask: it needs a Docker engine."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from atalaia.events.metrics import HistogramDelta, MetricsBatch
 from atalaia.events.series import spell
 from atalaia.stats import Histogram
 from services.api.domain.openmetrics import Accumulated, render
+from tests.containers.prometheus import prometheus
 from tests.system.platform import Platform, await_that
-from tests.system.prometheus import prometheus
 from tests.system.receiver import Server
 
 EVERY_S = 15

@@ -125,11 +125,7 @@ def http_probe(url: str) -> Probe:
             with error:
                 if error.code >= 500:
                     raise Transient(f"answers {error.code}") from error
-        except (
-            OSError,
-            ValueError,
-            http.client.HTTPException,
-        ) as error:  # last: no HTTP
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise Transient(str(error) or type(error).__name__) from error
 
     return lambda: asyncio.to_thread(ask)

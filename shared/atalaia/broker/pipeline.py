@@ -41,9 +41,10 @@ class Pipeline:
 
         What is not known may be in the stream all the same: publish it again under its `Nats-Msg-Id`.
         """
+        if not messages:
+            return []
         loop = asyncio.get_running_loop()
         answers: dict[str, asyncio.Future[None]] = {}
-        outcomes: list[Transient | None]
         try:
             await self._listen()
             for message in messages:
@@ -55,17 +56,16 @@ class Pipeline:
                     )
                 except nats.errors.MaxPayloadError as error:
                     answers[inbox].set_exception(Transient(f"the broker takes no such size: {error!r}"))
-            if answers:
-                await asyncio.wait(answers.values(), timeout=within_s)
+            await asyncio.wait(answers.values(), timeout=within_s)
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
-            unknown = Transient(f"publishing to {messages[len(answers) - 1].subject}: {error!r}")
+            unknown = Transient(f"publishing to {messages[max(0, len(answers) - 1)].subject}: {error!r}")
         else:
             unknown = Transient(f"the broker did not acknowledge within {within_s:g} s")
         finally:
             for inbox in answers:
                 del self._answers[inbox]
-        outcomes = [_outcome(answer, unknown) for answer in answers.values()]
-        return outcomes + [unknown] * (len(messages) - len(outcomes))
+        found = [_outcome(answer, unknown) for answer in answers.values()]
+        return [*found, *[unknown] * (len(messages) - len(found))]
 
     async def _listen(self) -> None:
         if not self._inbox:
