@@ -20,7 +20,7 @@ setup: $(STAMP) $(PAGE) ## make .venv, install what is pinned, build the page
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Atalaia needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12" % sys.version.split()[0])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing packages (the first time takes about a minute)"
+	@echo "installing packages (the first time takes up to a few minutes)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@echo "$(CURDIR)/shared" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/atalaia-shared.pth"
 	@touch $(STAMP)
