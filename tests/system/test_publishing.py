@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from atalaia import broker
+from atalaia.broker import EnduringClient
 from atalaia.clock import SystemClock
 from atalaia.errors import Transient
 from atalaia.events.metrics import HistogramDelta, MetricsBatch, read_batch
@@ -21,13 +21,13 @@ from tests.system.servers import Servers
 
 
 @pytest.fixture
-async def client(servers: Servers) -> AsyncIterator[Client]:
+async def client(servers: Servers) -> AsyncIterator[EnduringClient]:
     client = await broker.connect(servers.nats.url, name="test")
     yield client
     await broker.close(client)
 
 
-async def answer_all(client: Client, subject: str) -> None:
+async def answer_all(client: EnduringClient, subject: str) -> None:
     """Answer like FastStream does for a handler that returns nothing; the stream is never faster."""
 
     async def answer(message: Msg) -> None:
@@ -37,13 +37,13 @@ async def answer_all(client: Client, subject: str) -> None:
     await broker.flush(client, within_s=5)
 
 
-async def test_an_answer_that_is_not_the_streams_is_no_acknowledgement(client: Client) -> None:
+async def test_an_answer_that_is_not_the_streams_is_no_acknowledgement(client: EnduringClient) -> None:
     await answer_all(client, "answered.by.others")
     with pytest.raises(Transient):
         await broker.publish(client.jetstream(), "answered.by.others", b"{}", headers={}, within_s=0.2)
 
 
-async def test_a_cancellation_that_meets_the_answer_is_heeded(client: Client) -> None:
+async def test_a_cancellation_that_meets_the_answer_is_heeded(client: EnduringClient) -> None:
     subject = f"asked.{uuid4().hex}"
     await answer_all(client, subject)
     asking = asyncio.create_task(client.request(subject, b"", timeout=5))
@@ -55,7 +55,7 @@ async def test_a_cancellation_that_meets_the_answer_is_heeded(client: Client) ->
     assert asking.cancelled()
 
 
-async def test_the_streams_answer_is_found_among_others(client: Client) -> None:
+async def test_the_streams_answer_is_found_among_others(client: EnduringClient) -> None:
     name = f"T{uuid4().hex}"
     stream = client.jetstream()
     await stream.add_stream(name=name, subjects=[f"{name}.>"])
@@ -68,7 +68,9 @@ async def test_the_streams_answer_is_found_among_others(client: Client) -> None:
     await stream.delete_stream(name)
 
 
-async def test_many_are_published_at_once_in_order_and_each_has_its_own_outcome(client: Client) -> None:
+async def test_many_are_published_at_once_in_order_and_each_has_its_own_outcome(
+    client: EnduringClient,
+) -> None:
     name = f"T{uuid4().hex}"
     stream = client.jetstream()
     await stream.add_stream(name=name, subjects=[f"{name}.>"], max_msg_size=1000)
@@ -95,7 +97,7 @@ async def test_many_are_published_at_once_in_order_and_each_has_its_own_outcome(
     await stream.delete_stream(name)
 
 
-async def test_what_only_others_answer_is_not_published(client: Client) -> None:
+async def test_what_only_others_answer_is_not_published(client: EnduringClient) -> None:
     subject = f"answered.{uuid4().hex}"
     await answer_all(client, subject)
     pipeline = broker.Pipeline(client)
@@ -125,14 +127,14 @@ class Waits:
         return {self.SERIES: HistogramDelta.of(waits)}
 
 
-async def reported(client: Client, group: str) -> list[MetricsBatch]:
+async def reported(client: EnduringClient, group: str) -> list[MetricsBatch]:
     stream = client.jetstream()
     count = (await stream.stream_info("ATALAIA_METRICS")).state.last_seq
     found = [await stream.get_msg("ATALAIA_METRICS", sequence) for sequence in range(1, count + 1)]
     return [read_batch(one.data or b"") for one in found if one.subject and f".{group}." in one.subject]
 
 
-async def test_a_service_reports_each_event_once_whoever_answers(client: Client) -> None:
+async def test_a_service_reports_each_event_once_whoever_answers(client: EnduringClient) -> None:
     await broker.ensure_streams(client.jetstream(), streams(), only_missing=True)
     service, waits, lifecycle = f"s{uuid4().hex[:8]}", Waits(), Lifecycle()
     await answer_all(client, f"atalaia.metrics.service.{service}.>")
@@ -152,7 +154,7 @@ async def test_a_service_reports_each_event_once_whoever_answers(client: Client)
 
 
 async def test_what_a_service_could_not_tell_is_told_with_the_next_report(servers: Servers) -> None:
-    client = broker.EnduringClient()
+    client = EnduringClient()
     service, waits, lifecycle = f"s{uuid4().hex[:8]}", Waits(), Lifecycle()
     instruments = Instruments()
     instruments.watch(waits)

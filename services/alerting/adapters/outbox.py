@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import asyncpg
-from nats.aio.client import Client
 
 from atalaia import broker
 from atalaia import log as _log
@@ -35,7 +34,7 @@ RETURNING id, alert_id, sequence, subject, severity, at, body"""
 class Outbox:
     """Drains on a word (`wake`), and looks by itself for what a fallen replica left."""
 
-    def __init__(self, pool: Pool, client: Client, holder: str) -> None:
+    def __init__(self, pool: Pool, client: broker.EnduringClient, holder: str) -> None:
         self._pool = pool
         self._pipeline = broker.Pipeline(client)
         self._holder = holder

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
 
+from atalaia.broker import EnduringClient
 from atalaia.broker.direct import newest
 from atalaia.broker.pull import Reader, Stored
 from atalaia.errors import Transient
@@ -31,7 +31,7 @@ class Following(Protocol):
 
 
 class MetricsStream:
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: EnduringClient) -> None:
         self._client = client
 
     async def created(self) -> tuple[datetime, int, int]:

@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import nats.errors
-from nats.aio.client import Client
 
 from atalaia import broker, log
 from atalaia.broker.connection import describe
@@ -93,7 +92,7 @@ def _hear(retrial: Retrial, reader: BatchReader, stored: Stored) -> None:
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Client]:
+async def _connected(url: str) -> AsyncIterator[broker.EnduringClient]:
     try:
         async with asyncio.timeout(CONNECTED_WITHIN_S):
             client = await broker.connect(url, name="rules-replay")

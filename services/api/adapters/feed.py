@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
 
 from atalaia import log as _log
+from atalaia.broker import EnduringClient
 from atalaia.broker.pull import Reader, Stored
 from atalaia.clock import Clock
 from atalaia.errors import Transient
@@ -32,7 +32,7 @@ class Feed:
     """The one owner of `newest` and `sums`. `loaded` is set once everything stored has been seen."""
 
     def __init__(
-        self, client: Client, newest: Newest, histories: StreamHistories, tails: Tails, clock: Clock
+        self, client: EnduringClient, newest: Newest, histories: StreamHistories, tails: Tails, clock: Clock
     ) -> None:
         self._client = client
         self._newest = newest

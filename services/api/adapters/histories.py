@@ -7,8 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from nats.aio.client import Client
-
+from atalaia.broker import EnduringClient
 from atalaia.broker.pull import Reader, Stored
 from atalaia.errors import Invalid, Transient
 from atalaia.events.streams import METRICS_STREAM
@@ -30,7 +29,7 @@ class _Entry:
 class StreamHistories:
     """An LRU of subjects, bounded by memory. Fed by `hear`, so that what is hot stays whole."""
 
-    def __init__(self, client: Client, most_bytes: int) -> None:
+    def __init__(self, client: EnduringClient, most_bytes: int) -> None:
         self._client = client
         self._most_bytes = most_bytes
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
@@ -90,7 +89,7 @@ class StreamHistories:
                 del self._entries[subject]
 
 
-async def whole_subject(client: Client, subject: str) -> AsyncIterator[list[Stored]]:
+async def whole_subject(client: EnduringClient, subject: str) -> AsyncIterator[list[Stored]]:
     """Yield all that is stored of a subject, oldest first, a few messages at a time; others get turns.
 
     Raises:

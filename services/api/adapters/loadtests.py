@@ -12,9 +12,9 @@ from typing import Any
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
 from pydantic import TypeAdapter, ValidationError
 
+from atalaia.broker import EnduringClient
 from atalaia.broker.pull import Reader, Stored
 from atalaia.errors import Conflict, Forbidden, Invalid, Transient
 from atalaia.events.loadtests import LoadTestRequest
@@ -35,7 +35,7 @@ LOST_AFTER_S = 120.0
 class StreamLoadTests:
     """Every run's start and end in memory; its windows are read when asked for."""
 
-    def __init__(self, client: Client, meanwhile: Meanwhile) -> None:
+    def __init__(self, client: EnduringClient, meanwhile: Meanwhile) -> None:
         self._client = client
         self._meanwhile = meanwhile
         self._runs: dict[str, dict[str, Any]] = {}
@@ -209,7 +209,7 @@ class NobodyThere(Transient):
 class LoadgenRequests:
     """Asks an idle instance of the load generator to run a test."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: EnduringClient) -> None:
         self._client = client
 
     async def run(self, request: LoadTestRequest) -> str:

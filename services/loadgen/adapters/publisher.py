@@ -96,7 +96,7 @@ class Publisher:
 
     async def connect_and_run(self, url: str) -> None:
         """Publish to the broker at `url`; it may come later than the run, or not at all."""
-        client = Client()
+        client = broker.EnduringClient()
         connecting = asyncio.ensure_future(broker.connect(url, name="loadgen-run", client=client))
         try:
             done, _ = await asyncio.wait({connecting}, timeout=CONNECT_WITHIN_S)

@@ -10,8 +10,10 @@ from typing import Any
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from atalaia import log as _log
+from atalaia.broker.raw import Raw, header_lines
 from atalaia.errors import Transient
 from atalaia.resilience.ending import bounded
 
@@ -19,6 +21,7 @@ _log_ = _log.get("broker")
 # a connection that nobody closed, but through which nothing comes any more, is given up after 6 s
 PING_EVERY_S = 2
 PINGS_UNANSWERED = 2
+Hear = Callable[[Raw], None]
 
 
 class EnduringClient(Client):
@@ -27,6 +30,10 @@ class EnduringClient(Client):
     nats-py closes for good when the server says an error: refused credentials, too many connections,
     whatever. All of them may be over a moment later.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hearing: dict[int, Hear] = {}
 
     async def request(self, *arguments: Any, **named: Any) -> Msg:
         """As nats-py's, everything of a stream's included; cancelled, it never returns an answer."""
@@ -37,16 +44,41 @@ class EnduringClient(Client):
             raise asyncio.CancelledError  # on 3.11 `wait_for`, in there, forgot it beside the answer
         return answer
 
+    async def hear(self, subject: str, hear: Hear) -> Subscription:
+        """Subscribe with a plain function: it is called, in order, as each message is read.
+
+        At a fraction of the price of `subscribe`, which parses headers and hands every message over to a
+        task. So `hear` must be quick. A message that it does not understand may raise ValueError or
+        LookupError, which is told as an error of the connection; nothing else may be raised.
+        """
+        number = self._sid + 1  # the one that `subscribe` gives, before it lets anybody else in
+        self._hearing[number] = hear
+        try:
+            return await self.subscribe(subject, cb=_unheard)
+        except BaseException:
+            del self._hearing[number]
+            raise
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        hear = self._hearing.get(sid)
+        if hear is None:
+            await super()._process_msg(sid, subject, reply, data, headers)
+            return
+        self.stats["in_msgs"] += 1
+        self.stats["in_bytes"] += len(data)
+        try:
+            hear(Raw(subject, reply, headers or b"", data))
+        except (ValueError, LookupError) as error:  # one message must not end the reading of all
+            await self._error_cb(error)
+
+    def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
+        self._hearing.pop(sid, None)
+        super()._remove_sub(sid, max_msgs)
+
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
-        """As nats-py's, at less than half its price: everybody pays it for every message."""
-        found = {}
-        for line in raw.split(b"\r\n"):
-            name, colon, value = line.partition(b":")
-            words = name.split()
-            if colon and len(words) == 1 and name.isascii():
-                found[words[0].decode()] = value.strip().decode("utf-8", "replace")
-        return found
+        """As nats-py's, at less than half its price."""
+        return header_lines(raw)
 
     async def _process_err(self, err_msg: str) -> None:
         if "permissions violation" in err_msg.lower():
@@ -67,9 +99,9 @@ async def connect(
     name: str,
     on_reconnect: Callable[[], Awaitable[None]] | None = None,
     pending_bytes: int = 2 * 2**20,
-    client: Client | None = None,
+    client: EnduringClient | None = None,
     retry_every_s: float = 0.25,
-) -> Client:
+) -> EnduringClient:
     """Connect, waiting for as long as the broker is away; afterwards reconnect for ever.
 
     `on_reconnect` runs after each return of the connection. What is published
@@ -169,3 +201,7 @@ class _Once:
     def back(self) -> None:
         self._away = False
         _log_.info("broker_back", address=self._address)
+
+
+async def _unheard(_: Msg) -> None:
+    """Stand in for a callback where `hear` takes the messages."""

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
+from atalaia.broker.connection import EnduringClient
 from atalaia.broker.publish import acknowledged
+from atalaia.broker.raw import Raw
 from atalaia.errors import Transient
 
 
@@ -30,7 +30,7 @@ class Pipeline:
     About half the price of `publish` for each message, which makes a task, a timer and an inbox.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: EnduringClient) -> None:
         self._client = client
         self._inbox = ""
         self._numbers = count(1)
@@ -70,21 +70,19 @@ class Pipeline:
     async def _listen(self) -> None:
         if not self._inbox:
             inbox = self._client.new_inbox()
-            await self._client.subscribe(
-                f"{inbox}.*", cb=self._hear, pending_msgs_limit=-1, pending_bytes_limit=-1
-            )
+            await self._client.hear(f"{inbox}.*", self._hear)
             self._inbox = inbox
 
-    async def _hear(self, message: Msg) -> None:
-        answer = self._answers.get(message.subject)
+    def _hear(self, message: Raw) -> None:
+        answer = self._answers.get(message.subject.decode())
         if answer is None or answer.done():
             return
-        if message.headers and message.headers.get("Status") == "503":
+        if message.status == "503":
             answer.set_exception(Transient("no stream takes this subject"))
             return
         try:
             # any subscriber may answer, too: only a stream's word counts
-            if acknowledged(message.data) is not None:
+            if acknowledged(message.body) is not None:
                 answer.set_result(None)
         except nats.js.errors.APIError as error:
             answer.set_exception(Transient(f"the stream refuses: {error!r}"))

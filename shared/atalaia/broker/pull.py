@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from atalaia.broker.connection import EnduringClient
+from atalaia.broker.raw import Raw
 from atalaia.errors import Transient
 
 BATCH = 2000
@@ -28,6 +28,7 @@ LOST_AFTER_S = 4.0
 INACTIVE_S = 30.0
 KNOWN_EVERYWHERE_AFTER_S = 1.0
 ASK_AGAIN_S = 0.05
+ACKNOWLEDGE = b"$JS.ACK."  # where a message of a stream would be acknowledged: it says which one it is
 
 
 class Stored(NamedTuple):
@@ -43,13 +44,15 @@ class Stored(NamedTuple):
 class Reader:
     """Reads a stream in order through an ephemeral consumer that acknowledges nothing."""
 
-    def __init__(self, client: Client, stream: str, consumer: str, pending: int) -> None:
+    def __init__(self, client: EnduringClient, stream: str, consumer: str, pending: int) -> None:
         self._client = client
         self._stream = stream
         self._consumer = consumer
         self._waiting: list[Stored] = []
         self._asked = 0
+        self._short = asyncio.Event()
         self._subscription: Subscription | None = None
+        self._asking: asyncio.Task[None] | None = None
         self._lost: str | None = None
         self._heard_s = self._opened_s = 0.0
         self._connections = client.stats["reconnects"]
@@ -59,7 +62,7 @@ class Reader:
     @classmethod
     async def open(
         cls,
-        client: Client,
+        client: EnduringClient,
         stream: str,
         *,
         subjects: list[str] | None = None,
@@ -104,10 +107,9 @@ class Reader:
     async def _begin(self) -> None:
         self._heard_s = self._opened_s = asyncio.get_running_loop().time()
         self._inbox = self._client.new_inbox()
-        self._subscription = await self._client.subscribe(
-            self._inbox, cb=self._hear, pending_msgs_limit=-1, pending_bytes_limit=-1
-        )
+        self._subscription = await self._client.hear(self._inbox, self._hear)
         await self._ask()
+        self._asking = asyncio.create_task(self._keep_asking())
 
     def take(self) -> list[Stored]:
         """Return what arrived since the last call, perhaps nothing; wait on `arrived` in between.
@@ -136,6 +138,8 @@ class Reader:
 
     async def close(self) -> None:
         """Stop; the broker forgets the consumer."""
+        if self._asking is not None:
+            self._asking.cancel()
         if self._subscription is None:
             return
         try:
@@ -146,6 +150,16 @@ class Reader:
                 await self._client.jetstream(timeout=1).delete_consumer(self._stream, self._consumer)
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError):
             return  # it goes by itself once it is inactive
+
+    async def _keep_asking(self) -> None:
+        """Ask for more before what was asked for has come."""
+        try:
+            while True:
+                await self._short.wait()
+                self._short.clear()
+                await self._ask()
+        except (nats.errors.Error, OSError) as error:
+            self._lose(repr(error))
 
     async def _ask(self) -> None:
         self._asked += BATCH
@@ -160,51 +174,51 @@ class Reader:
             reply=self._inbox,
         )
 
-    async def _hear(self, message: Msg) -> None:
+    def _hear(self, message: Raw) -> None:
         self._heard_s = asyncio.get_running_loop().time()
-        status = message.headers.get("Status") if message.headers and not message.reply else None
-        if status is not None or not message.reply:
-            await self._on_status(status or "", message)
+        if not message.reply.startswith(ACKNOWLEDGE):
+            self._on_status(message)
             return
         stored = read_metadata(message)
         self.caught_up = stored.pending == 0
         self._waiting.append(stored)
         self.arrived.set()
-        self._asked -= 1
+        self._answered(1)
+
+    def _answered(self, count: int) -> None:
+        """So many of the messages that were asked for came, or will not come."""
+        self._asked = max(0, self._asked - count)
         if self._asked <= BATCH // 2:
-            await self._ask()
+            self._short.set()
 
     def _is_new(self) -> bool:
         """Return whether a node of a cluster may not have heard of the consumer that another one made."""
         return asyncio.get_running_loop().time() - self._opened_s < KNOWN_EVERYWHERE_AFTER_S
 
-    async def _on_status(self, status: str, message: Msg) -> None:
-        headers = message.headers or {}
+    def _on_status(self, message: Raw) -> None:
+        status = message.status
         if status == "100":
             return
-        if status in ("404", "408") or (status == "409" and "Max" in headers.get("Description", "")):
-            self._asked = max(0, self._asked - int(headers.get("Nats-Pending-Messages", self._asked)))
-            if self._asked <= BATCH // 2:
-                await self._ask()
-            return
-        if status == "503" and self._is_new():
-            self._asked = max(0, self._asked - BATCH)
-            await asyncio.sleep(ASK_AGAIN_S)
-            await self._ask()
-            return
-        self._lost = f"{status} {headers.get('Description', '')}".strip() or "no such consumer"
+        if status in ("404", "408") or (status == "409" and "Max" in message.description):
+            self._answered(int(message.headers().get("Nats-Pending-Messages", self._asked)))
+        elif status == "503" and self._is_new():
+            asyncio.get_running_loop().call_later(ASK_AGAIN_S, self._answered, BATCH)
+        else:
+            self._lose(f"{status} {message.description}".strip() or "no such consumer")
+
+    def _lose(self, why: str) -> None:
+        self._lost = why
         self.arrived.set()
 
 
-def read_metadata(message: Msg) -> Stored:
+def read_metadata(message: Raw) -> Stored:
     """Return the message with what its reply subject says of it."""
-    parts = message.reply.split(".")
+    parts = message.reply.split(b".")
     shift = 0 if len(parts) == 9 else 2
-    nanoseconds = int(parts[7 + shift])
     return Stored(
-        message.subject,
-        message.data,
+        message.subject.decode(),
+        message.body,
         int(parts[5 + shift]),
-        datetime.fromtimestamp(nanoseconds / 1e9, UTC),
+        datetime.fromtimestamp(int(parts[7 + shift]) / 1e9, UTC),
         int(parts[8 + shift]),
     )
