@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from atalaia.events.alerts import AlertTransition, Severity, Transition
 
@@ -15,8 +16,7 @@ class State(StrEnum):
     RESOLVED = "resolved"
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """The identity of an alert. By group: `source` is the group, `series` the metric."""
 
     rule: str
@@ -25,8 +25,7 @@ class Key:
     series: str
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(NamedTuple):
     """One alert as it is stored.
 
     `rearm`: resolved by hand at this severity, and no good value since. `good_since`: values are
@@ -55,8 +54,8 @@ class Alert:
     summary: str = ""
     description: str = ""
     runbook_url: str = ""
-    labels: dict[str, str] = field(default_factory=dict)
-    held_since: dict[Severity, datetime] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
+    held_since: Mapping[Severity, datetime] = {}
     rearm: Severity | None = None
     flapping: bool = False
     sequence: int = 0
@@ -67,8 +66,7 @@ class Alert:
         return self.state is State.RESOLVED and self.rearm is None and not self.flapping
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What to store and, with a transition, to announce.
 
     `withdrawn`: it never fired, forget it. `by`: the person who did it.
@@ -102,7 +100,7 @@ class Change:
             summary=alert.summary,
             description=alert.description or None,
             runbook_url=alert.runbook_url or None,
-            labels=alert.labels,
+            labels=dict(alert.labels),
             acknowledged_by=alert.acknowledged_by,
             resolved_by=alert.resolved_by,
             by=self.by,

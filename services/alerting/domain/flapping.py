@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from atalaia.events.alerts import Transition
@@ -41,7 +40,7 @@ class Flapping:
         fired.append(change.at)
         if change.alert.flapping or len(fired) < FIRES or change.at - fired[0] > WITHIN:
             return change
-        marked = replace(change.alert, flapping=True)
+        marked = change.alert._replace(flapping=True)
         if track.alert is change.alert:
             track.alert = marked
-        return replace(change, alert=marked)
+        return change._replace(alert=marked)
