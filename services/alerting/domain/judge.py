@@ -344,7 +344,12 @@ class Judge:
         if track is None:
             key = Key(watch.rule.name, subject.kind, subject.source, watch.series)
             track = Track(watch.rule, key, subject.group, subject.partition)
-        changes = lifecycle.observe(track, value, at, gap=subject.limit, new_id=self._new_id)
+        return self._judged(track, value, at, subject.limit)
+
+    def _judged(self, track: Track, value: float, at: datetime, gap: timedelta) -> list[Change]:
+        changes = lifecycle.observe(track, value, at, gap=gap, new_id=self._new_id)
+        if not changes:  # then it is as idle as before
+            return changes
         self._tracks.settle(track)
         return self._flapping.marked(track, changes)
 
@@ -356,9 +361,7 @@ class Judge:
             return []
         if track.idle and not track.rule.breached(value):
             return []
-        changes = lifecycle.observe(track, value, at, gap=gap, new_id=self._new_id)
-        self._tracks.settle(track)
-        return self._flapping.marked(track, changes)
+        return self._judged(track, value, at, gap)
 
     def _there(self, subject: Subject, plan: Plan, at: datetime) -> list[Change]:
         """What is there again is good; what is not is judged by the tick."""
@@ -389,9 +392,7 @@ class Judge:
         return self._tracks.find(key, rule) or Track(rule, key, subject.group, subject.partition)
 
     def _absent_for(self, track: Track, absent_s: float, at: datetime) -> list[Change]:
-        changes = lifecycle.observe(track, absent_s, at, gap=UNHEARD_OF, new_id=self._new_id)
-        self._tracks.settle(track)
-        return self._flapping.marked(track, changes)
+        return self._judged(track, absent_s, at, UNHEARD_OF)
 
     def _leave(self, subject: Subject, at: datetime) -> list[Change]:
         self.counters["left"] += 1

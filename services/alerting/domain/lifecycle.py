@@ -31,6 +31,7 @@ from services.alerting.domain.summary import Told, told
 
 NewId = Callable[[datetime], str]
 STABLE_AFTER = timedelta(minutes=10)
+NO_CALM = (Transition.FIRED, Transition.RESOLVED)
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ def observe(track: Track, value: float, at: datetime, *, gap: timedelta, new_id:
         changes += _pending(track, track.alert, value, breached, at, gap)
     else:
         changes += _firing(track, track.alert, value, breached, at, gap)
-    if any(one.transition in (Transition.FIRED, Transition.RESOLVED) for one in changes):
+    if any(one.transition in NO_CALM for one in changes):
         track.calm_since = at
     else:
         changes += _calmed(track, at)
@@ -157,7 +158,7 @@ def _begin(track: Track, value: float, breached: list[Severity], at: datetime, n
         held_since=dict.fromkeys(breached, at),
     )
     track.alert = alert
-    return _fire_if_held(track, alert, at) or [Change(alert, at)]
+    return _fire_if_held(track, alert, value, at) or [Change(alert, at)]
 
 
 def _pending(
@@ -175,14 +176,14 @@ def _pending(
         started_at=at if anew else alert.started_at,
     )
     track.alert = after
-    fired = _fire_if_held(track, after, at)
+    fired = _fire_if_held(track, after, value, at)
     if fired:
         return fired
     return [Change(after, at)] if held != alert.held_since else []
 
 
-def _fire_if_held(track: Track, alert: Alert, at: datetime) -> list[Change]:
-    severity = _highest_held(track.rule, alert, at)
+def _fire_if_held(track: Track, alert: Alert, value: float, at: datetime) -> list[Change]:
+    severity = _severity(track.rule, alert, value, at)
     if severity is None:
         return []
     firing = alert._replace(state=State.FIRING, fired_at=at)
@@ -215,13 +216,9 @@ def _firing(
     if alert.stale:
         changes.append(_announce(track, fresh, Transition.DATA_RETURNED, at))
         fresh = changes[-1].alert
-    entered = [
-        one for one, _ in rule.thresholds if one.rank <= alert.severity.rank and not rule.left(one, value)
-    ]
-    candidates = [*entered, *filter(None, [_highest_held(rule, fresh, at)])]
-    severity = max(candidates, key=lambda one: one.rank, default=alert.severity)
+    severity = _severity(rule, fresh, value, at)
     track.alert = fresh
-    if severity is not alert.severity:
+    if severity is not None and severity is not alert.severity:
         worse = severity.rank > alert.severity.rank
         moved = _at_severity(track, _left_alone(fresh) if worse else fresh, severity)
         return [*changes, _announce(track, moved, Transition.SEVERITY_CHANGED, at)]
@@ -232,10 +229,9 @@ def _firing(
 
 def _good(track: Track, alert: Alert, at: datetime, gap: timedelta) -> list[Change]:
     """Resolve, once values have been good for as long as the rule wants; a gap counts for nothing."""
-    keep_firing = timedelta(seconds=track.rule.keep_firing_s)
     anew = alert.good_since is None or (track.last_at is not None and at - track.last_at > gap)
     since = at if anew or alert.good_since is None else alert.good_since
-    if at - since >= keep_firing:
+    if at - since >= track.rule.keep_firing_for:
         return [_resolve(track, alert, "recovery", at)]
     track.alert = alert._replace(good_since=since, held_since={})
     return [Change(track.alert, at)] if anew else []
@@ -273,25 +269,28 @@ def _still_held(alert: Alert, breached: list[Severity], at: datetime) -> dict[Se
     return {severity: alert.held_since.get(severity, at) for severity in breached}
 
 
-def _highest_held(rule: Rule, alert: Alert, at: datetime) -> Severity | None:
-    hold_for = timedelta(seconds=rule.for_s)
+def _severity(rule: Rule, alert: Alert, value: float, at: datetime) -> Severity | None:
+    """Return the highest severity that is held for long enough, or was reached and is not left."""
+    reached = -1 if alert.severity is None else alert.severity.rank
     for severity, _ in reversed(rule.thresholds):
         since = alert.held_since.get(severity)
-        if since is not None and at - since >= hold_for:
+        if since is not None and at - since >= rule.hold_for:
             return severity
-    return None
+        if severity.rank <= reached and not rule.left(severity, value):
+            return severity
+    return alert.severity
 
 
 def _at_severity(track: Track, alert: Alert, severity: Severity) -> Alert:
     assert alert.value is not None
-    key = track.key
-    about = Told(key.source, key.kind, track.group, key.series, severity, alert.value, alert.started_at)
+    rule, key = track.rule, track.key
+    about = Told(rule, key.source, key.kind, track.group, key.series, severity, alert.value, alert.started_at)
     return alert._replace(
         severity=severity,
-        threshold=track.rule.threshold(severity),
-        summary=told(track.rule.summary, track.rule, about),
-        description=told(track.rule.description, track.rule, about),
-        runbook_url=told(track.rule.runbook_url, track.rule, about),
+        threshold=rule.threshold(severity),
+        summary=told(rule.summary, about),
+        description=told(rule.description, about),
+        runbook_url=told(rule.runbook_url, about),
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
+from operator import gt, lt
 from typing import Literal
 
 from atalaia.events.alerts import Severity
@@ -62,12 +64,23 @@ class Rule:
         labels = dict(parse(series)[1])
         return spell(self.metric, {key: labels[key] for key in self.by_labels if key in labels})
 
-    def beyond(self, value: float, threshold: float) -> bool:
-        return value > threshold if self.op == ">" else value < threshold
+    @cached_property
+    def beyond(self) -> Callable[[float, float], bool]:
+        """The comparison of a value with a threshold."""
+        return gt if self.op == ">" else lt
+
+    @cached_property
+    def hold_for(self) -> timedelta:
+        return timedelta(seconds=self.for_s)
+
+    @cached_property
+    def keep_firing_for(self) -> timedelta:
+        return timedelta(seconds=self.keep_firing_s)
 
     def breached(self, value: float) -> list[Severity]:
         """Return the severities whose threshold `value` is beyond, rising."""
-        return [severity for severity, threshold in self.thresholds if self.beyond(value, threshold)]
+        beyond = self.beyond
+        return [severity for severity, threshold in self.thresholds if beyond(value, threshold)]
 
     def left(self, severity: Severity, value: float) -> bool:
         """Return whether `value` is far enough back to leave a severity."""
@@ -78,7 +91,11 @@ class Rule:
         return self.left(self.thresholds[0][0], value)
 
     def threshold(self, severity: Severity) -> float:
-        return dict(self.thresholds)[severity]
+        return self._threshold_of[severity]
+
+    @cached_property
+    def _threshold_of(self) -> dict[Severity, float]:
+        return dict(self.thresholds)
 
     @cached_property
     def _leave_at(self) -> dict[Severity, float]:

@@ -165,9 +165,11 @@ def _contradictions(rule: Rule) -> list[tuple[str, str]]:
     elif rule.clear is not None and rule.beyond(rule.clear, values[0]):
         found.append(("clear", f"{rule.clear:g} is itself bad by the lowest threshold {values[0]:g}"))
     try:
-        example = Told("s", "k", "g", spell(rule.metric, {"x": ""}), rule.thresholds[0][0], 0.5, _SOME_TIME)
+        example = Told(
+            rule, "s", "k", "g", spell(rule.metric, {"x": ""}), rule.thresholds[0][0], 0.5, _SOME_TIME
+        )
         for field in ("summary", "description", "runbook_url"):
-            told(getattr(rule, field), rule, example)
+            told(getattr(rule, field), example)
     except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
         found.append((field, f"not a template: {error}"))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,8 +32,9 @@ class Shown(float):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a template may speak of, beside its rule."""
+    """What a template may speak of: what its rule says, and an alert. Only what it names is worked out."""
 
+    rule: Rule
     source: str
     kind: str
     group: str
@@ -41,27 +43,29 @@ class Told:
     value: float
     started_at: datetime
 
+    def __getitem__(self, name: str) -> object:
+        return _NAMES[name](self)
 
-def told(template: str, rule: Rule, about: Told) -> str:
+
+_NAMES: dict[str, Callable[[Told], object]] = {
+    "rule": lambda about: about.rule.name,
+    "metric": lambda about: about.rule.metric,
+    "source": lambda about: about.source,
+    "kind": lambda about: about.kind,
+    "group": lambda about: about.group,
+    "series": lambda about: about.series,
+    "severity": lambda about: about.severity.value,
+    "value": lambda about: Shown(about.value),
+    "threshold": lambda about: Shown(about.rule.threshold(about.severity)),
+    "for": lambda about: _duration(about.rule.for_s),
+    "started_at": lambda about: iso(about.started_at),
+    "labels": lambda about: defaultdict(str, parse(about.series)[1]),
+}
+
+
+def told(template: str, about: Told) -> str:
     """Return a template, filled in. Raises ValueError, KeyError or the like on a wrong one."""
-    if not template:
-        return ""
-    return template.format_map(
-        {
-            "rule": rule.name,
-            "metric": rule.metric,
-            "source": about.source,
-            "kind": about.kind,
-            "group": about.group,
-            "series": about.series,
-            "severity": about.severity.value,
-            "value": Shown(about.value),
-            "threshold": Shown(rule.threshold(about.severity)),
-            "for": _duration(rule.for_s),
-            "started_at": iso(about.started_at),
-            "labels": defaultdict(str, parse(about.series)[1]),
-        }
-    )
+    return template.format_map(about) if template else ""
 
 
 def _duration(seconds: float) -> str:
