@@ -15,7 +15,7 @@ from services.alerting.domain.alert import Alert, Change, Key
 from services.alerting.domain.flapping import Flapping
 from services.alerting.domain.lifecycle import NewId, Track
 from services.alerting.domain.measure import Measure
-from services.alerting.domain.plans import Layout, Measured, Plan, Planner, Watch, layout_of
+from services.alerting.domain.plans import Layout, Measured, Plan, Planner, layout_of
 from services.alerting.domain.rules import Rule, Rules
 from services.alerting.domain.tracks import Tracks
 
@@ -326,25 +326,20 @@ class Judge:
         return changes
 
     def _values(self, subject: Subject, plan: Plan, batch: MetricsBatch) -> list[Change]:
-        live = self._tracks.by_source.get(subject.owner)
+        live = self._tracks.by_source.get(subject.owner, {})
         values = [*batch.gauges.values(), *batch.counters.values()]
         if not live and not plan.begins(values):
             return []
         changes: list[Change] = []
         for watch in plan.watches:
             value = values[watch.column]
-            track = live.get(watch.name) if live else None
-            if track is not None or watch.begins(value):
-                changes += self._value(subject, watch, track, value, batch.at)
+            track = live.get(watch.name)
+            if track is None and watch.begins(value):
+                key = Key(watch.rule.name, subject.kind, subject.source, watch.series)
+                track = Track(watch.rule, key, subject.group, subject.partition)
+            if track is not None:
+                changes += self._judged(track, value, batch.at, subject.limit)
         return changes
-
-    def _value(
-        self, subject: Subject, watch: Watch, track: Track | None, value: float, at: datetime
-    ) -> list[Change]:
-        if track is None:
-            key = Key(watch.rule.name, subject.kind, subject.source, watch.series)
-            track = Track(watch.rule, key, subject.group, subject.partition)
-        return self._judged(track, value, at, subject.limit)
 
     def _judged(self, track: Track, value: float, at: datetime, gap: timedelta) -> list[Change]:
         changes = lifecycle.observe(track, value, at, gap=gap, new_id=self._new_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from operator import gt, lt
 from weakref import WeakValueDictionary
@@ -19,7 +20,7 @@ def layout_of(batch: MetricsBatch) -> Layout:
     return tuple(batch.gauges), tuple(batch.counters), tuple(batch.histograms)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Watch:
     """One series under one rule, judged by each value. `column`: of gauges, then counters."""
 
@@ -27,12 +28,17 @@ class Watch:
     series: str
     column: int
 
-    @property
+    @cached_property
     def name(self) -> tuple[str, str]:
         return self.rule.name, self.series
 
+    @cached_property
+    def bound(self) -> float:
+        """The lowest threshold: beyond it an alert begins."""
+        return self.rule.thresholds[0][1]
+
     def begins(self, value: float) -> bool:
-        return self.rule.beyond(value, self.rule.thresholds[0][1])
+        return self.rule.beyond(value, self.bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +84,7 @@ class Plan:
             return []
         bounds = [never] * (len(self.layout[0]) + len(self.layout[1]))
         for watch in chosen:
-            bound = watch.rule.thresholds[0][1]
-            bounds[watch.column] = nearest(bounds[watch.column], bound)
+            bounds[watch.column] = nearest(bounds[watch.column], watch.bound)
         return bounds
 
 

@@ -30,7 +30,7 @@ class Shown(float):
                 return format(float(self), spec)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Told:
     """What a template may speak of: what its rule says, and an alert. Only what it names is worked out."""
 
