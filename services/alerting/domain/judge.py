@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from atalaia.errors import NotFound
 from atalaia.events.metrics import MetricsBatch
@@ -279,7 +280,7 @@ class Judge:
 
     def _heard(self, subject: Subject, batch: MetricsBatch) -> None:
         subject.heard_after = self._listened
-        subject.limit = timedelta(seconds=max(SILENT_INTERVALS * batch.interval_s, SILENT_AT_LEAST_S))
+        subject.limit = _silent_after(batch.interval_s)
 
     def _plan(self, subject: Subject, layout: Layout) -> Plan:
         """Look the rules up for a subject's series, unless they are those of before."""
@@ -450,6 +451,11 @@ class Judge:
                 if not measure.members:
                     self._measures.pop(measure.track.key, None)
         return changes
+
+
+@lru_cache(maxsize=16)
+def _silent_after(interval_s: float) -> timedelta:
+    return timedelta(seconds=max(SILENT_INTERVALS * interval_s, SILENT_AT_LEAST_S))
 
 
 def _limit(track: Track, subject: Subject) -> timedelta:

@@ -186,14 +186,15 @@ def _fire_if_held(track: Track, alert: Alert, value: float, at: datetime) -> lis
     severity = _severity(track.rule, alert, value, at)
     if severity is None:
         return []
-    firing = alert._replace(state=State.FIRING, fired_at=at)
     before, track.unsettled = track.unsettled, None
+    flapping = False
     settled: list[Change] = []
     if before is not None and before.resolved_at is not None and at - before.resolved_at < STABLE_AFTER:
-        firing = firing._replace(flapping=True)
+        flapping = True
         settled = [Change(before._replace(flapping=False), at)]  # the mark moves on
     elif before is not None:  # nobody heard that it was stable: news all the same
         settled = [_stabilized(before, at)]
+    firing = alert._replace(state=State.FIRING, fired_at=at, flapping=flapping)
     return [*settled, _announce(track, _at_severity(track, firing, severity), Transition.FIRED, at)]
 
 
@@ -296,12 +297,16 @@ def _at_severity(track: Track, alert: Alert, severity: Severity) -> Alert:
 
 def _resolve(track: Track, alert: Alert, by: str, at: datetime, *, note: str | None = None) -> Change:
     resolved = alert._replace(
-        state=State.RESOLVED, stale=False, resolved_at=at, resolved_by=by, held_since={}
+        state=State.RESOLVED,
+        stale=False,
+        resolved_at=at,
+        resolved_by=by,
+        held_since={},
+        sequence=alert.sequence + 1,
     )
-    change = _announce(track, resolved, Transition.RESOLVED, at, note=note)
     track.alert = None
-    track.unsettled = change.alert if change.alert.flapping else None
-    return change
+    track.unsettled = resolved if resolved.flapping else None
+    return Change(resolved, at, Transition.RESOLVED, note=note)
 
 
 def _announce(
