@@ -10,7 +10,6 @@ from nats.aio.client import Client
 from starlette.responses import JSONResponse, Response
 
 from atalaia import __version__, broker
-from atalaia.broker.safe import faststream_broker
 from atalaia.cache import Cache
 from atalaia.clock import SystemClock
 from atalaia.database import Pool
@@ -116,25 +115,16 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
         served, reporter = measured(app, settings.nats_url, clock)
         guarded = Guard(served, settings.hosts, lasting=frozenset({f"{PREFIX}/stream"}))
         stack.push_async_callback(reporter.stop)
-        hub = faststream_broker(settings.nats_url, name="api-events")
-        events.register(hub)
-        stack.push_async_callback(hub.stop)
-
-        heard = asyncio.Event()
-
-        async def hear() -> None:
-            await hub.start()
-            heard.set()
 
         async def say() -> None:
             await feed.loaded.wait()
-            await heard.wait()
             await events.ask_who_is_there(client)
             await probes.asked_again()
             lifecycle.ready.set()
 
         async def work() -> None:
             await broker.connect(settings.nats_url, name="api", client=client)
+            await events.listen(client)
             async with asyncio.TaskGroup() as inner:
                 inner.create_task(feed.run())
                 inner.create_task(loadtests.run())
@@ -143,7 +133,6 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(work()),
-                group.create_task(hear()),
                 group.create_task(events.reconcile()),
                 group.create_task(probes.run()),
                 group.create_task(_keep_alerted(feed, active)),

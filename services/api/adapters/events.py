@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import nats.errors
-from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from pydantic import ValidationError
 
-from atalaia import log as _log
 from atalaia.clock import Clock
 from atalaia.errors import Transient
 from atalaia.events.alerts import AlertTransition
@@ -21,10 +20,10 @@ from services.api.domain.active import ActiveAlerts, Known
 from services.api.domain.registry import Registry
 from services.api.ports import AlertReader
 
-_log_ = _log.get("events")
 RECONCILE_EVERY_S = 10.0
 RETRY_S = 1.0
 ANSWERED_WITHIN_S = 0.2
+MOST_DIGITS = 18  # of a sequence: more is no number of Postgres
 
 
 class Events:
@@ -46,28 +45,32 @@ class Events:
         self._clock = clock
         self.loaded = asyncio.Event()
 
-    def register(self, broker: NatsBroker) -> None:
-        # an answer to an alert would reach its publisher in place of the stream's acknowledgement
-        broker.subscriber(f"{ALERTS_PREFIX}.>", no_reply=True)(self.alert)
-        broker.subscriber(f"{SERVICES_PREFIX}.>", no_reply=True)(self.announcement)
+    async def listen(self, client: Client) -> None:
+        """Hear both kinds of event from now on, after a reconnect too. What comes is never answered:
 
-    async def alert(self, message: NatsMessage) -> None:
+        an answer to an alert would reach its publisher in place of the stream's acknowledgement.
+        """
+        for prefix, take in ((ALERTS_PREFIX, self.alert), (SERVICES_PREFIX, self.announcement)):
+            await client.subscribe(
+                f"{prefix}.>", cb=_told(take), pending_msgs_limit=-1, pending_bytes_limit=-1
+            )
+
+    def alert(self, subject: str, headers: Mapping[str, str], body: bytes) -> None:
         """Take a transition; one without our id, or not of this form, is somebody else's."""
-        message_id = str(message.headers.get("Nats-Msg-Id", ""))
-        sequence = message_id.rpartition(":")[2]
-        try:
-            transition = AlertTransition.model_validate_json(message.body)
-        except ValidationError:
+        sequence = headers.get("Nats-Msg-Id", "").rpartition(":")[2]
+        if not sequence.isdecimal() or len(sequence) > MOST_DIGITS:
             return
-        if not sequence.isdigit():
+        try:
+            transition = AlertTransition.model_validate_json(body)
+        except ValidationError:
             return
         known = Known(int(sequence), transition)
         if self._active.hear(known):
             self._tell(known)
 
-    async def announcement(self, message: NatsMessage) -> None:
+    def announcement(self, subject: str, headers: Mapping[str, str], body: bytes) -> None:
         try:
-            said = ServiceAnnouncement.model_validate_json(message.body)
+            said = ServiceAnnouncement.model_validate_json(body)
         except ValidationError:
             return
         self._registry.hear(said, self._clock.now())
@@ -90,3 +93,10 @@ class Events:
             self._active.reconcile(stored, asked_about=asked_about)
             self.loaded.set()
             await asyncio.sleep(RECONCILE_EVERY_S)
+
+
+def _told(take: Callable[[str, Mapping[str, str], bytes], None]) -> Callable[[Msg], Awaitable[None]]:
+    async def hear(message: Msg) -> None:
+        take(message.subject, message.headers or {}, message.data)
+
+    return hear
