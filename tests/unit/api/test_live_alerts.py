@@ -11,10 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from atalaia.errors import Transient
+from atalaia.events.alerts import Transition
 from atalaia.events.matching import Conditions
 from services.api.domain.active import Known
 from services.api.domain.board import Versions
-from services.api.handlers.live.alerts import AlertsTopic, _after
+from services.api.handlers.live.alerts import NOTHING_BESIDE, AlertsTopic, _recorded
 from services.api.ports import AlertQuery, AlertRecord
 from tests.unit.api.builders import T0, known
 
@@ -30,7 +31,7 @@ class Stored:
 
     def put(self, sequence: int, state: str = "firing", **fields: Any) -> None:
         said = known(sequence, state)
-        self.rows[said.alert.alert_id] = (sequence, replace(_after(said.alert, None), **fields))
+        self.rows[said.alert.alert_id] = (sequence, replace(_recorded(said.alert, NOTHING_BESIDE), **fields))
 
     async def current(self, known: Sequence[str], most: int) -> list[tuple[int, AlertRecord]]:
         if self.away:
@@ -151,3 +152,31 @@ async def test_without_the_database_it_says_that_more_may_be_missing() -> None:
     async with looking(alerts, stored):
         found = await said(alerts)
     assert (found["complete"], found["detail"], len(found["alerts"])) == (False, "postgres: away", 1)
+
+
+def acknowledged(sequence: int, transition: Transition, by: str | None) -> Known:
+    said = known(sequence).alert
+    return Known(sequence, said.model_copy(update={"transition": transition, "acknowledged_by": by}))
+
+
+async def test_what_no_event_says_stays_as_the_database_said_it_through_events_that_nobody_reads() -> None:
+    stored = Stored()
+    alerts = topic(stored)
+    stored.put(1, silenced=True, acknowledged_by="ana", acknowledged_until=T0)
+    async with looking(alerts, stored):
+        alerts.hear(acknowledged(2, Transition.WENT_STALE, "ana"))
+        alerts.hear(acknowledged(3, Transition.SEVERITY_CHANGED, "ana"))
+        (found,) = (await said(alerts))["alerts"]
+    kept = (found["silenced"], found["stale"], found["acknowledged_until"])
+    assert kept == (True, True, "2026-11-24T12:00:00Z")
+
+
+async def test_the_end_of_an_acknowledgement_is_not_that_of_the_next_one() -> None:
+    stored = Stored()
+    alerts = topic(stored)
+    stored.put(1, acknowledged_by="ana", acknowledged_until=T0)
+    async with looking(alerts, stored):
+        alerts.hear(acknowledged(2, Transition.ACKNOWLEDGED, "ben"))
+        alerts.hear(acknowledged(3, Transition.WENT_STALE, "ben"))
+        (found,) = (await said(alerts))["alerts"]
+    assert (found["acknowledged_by"], found["acknowledged_until"]) == ("ben", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -26,13 +26,42 @@ MOST_SHARE = 0.05  # of the time, that looking takes
 MOST_MISSED = 500
 MOST_CURRENT = 10_000
 NEVER_S = 1e10
+STALE_AFTER = {Transition.WENT_STALE: True, Transition.DATA_RETURNED: False, Transition.RESOLVED: False}
 LATE_MOST = timedelta(minutes=10)  # it is resolved at the time of a measurement, which may come late
 
 
-class _Entry(NamedTuple):
+class _Beside(NamedTuple):
+    """What an alert's next event may leave unsaid."""
+
+    stale: bool
+    silenced: bool
+    acknowledged_by: str | None
+    acknowledged_until: datetime | None
+
+
+NOTHING_BESIDE = _Beside(False, False, None, None)
+
+
+@dataclass(slots=True)
+class _Entry:
+    """An alert after one of its transitions. Its record and its JSON are made when somebody asks for them."""
+
     sequence: int
-    record: AlertRecord
-    written: str
+    _known: AlertTransition | AlertRecord
+    beside: _Beside
+    _written: str = ""
+
+    @property
+    def record(self) -> AlertRecord:
+        if isinstance(self._known, AlertTransition):
+            self._known = _recorded(self._known, self.beside)
+        return self._known
+
+    @property
+    def written(self) -> str:
+        if not self._written:
+            self._written = _written(self.record)
+        return self._written
 
 
 class AlertsTopic(Topic):
@@ -75,7 +104,9 @@ class AlertsTopic(Topic):
         """Take an event, at once."""
         before = self._board.last(known.alert.alert_id)
         if before is None or before.sequence < known.sequence:
-            self._put(known.sequence, _after(known.alert, before.record if before else None))
+            beside = _beside(known.alert, before.beside if before else NOTHING_BESIDE)
+            entry = _Entry(known.sequence, known.alert, beside)
+            self._put(known.alert.alert_id, entry, over=known.alert.state == "resolved")
             self._heard.set()
             self._tell(self.name)
 
@@ -122,7 +153,8 @@ class AlertsTopic(Topic):
             found.add(record.alert_id)
             known = self._board.last(record.alert_id)
             if known is None or (known.sequence <= sequence and known.record != record):
-                self._put(sequence, record)
+                entry = _Entry(sequence, record, _beside_of(record))
+                self._put(record.alert_id, entry, over=record.state == "resolved")
                 self._tell(self.name)
         whole = len(stored) < MOST_CURRENT  # else: what is not found may be one of the older ones
         for alert_id in before.keys() - found if whole else ():
@@ -139,10 +171,9 @@ class AlertsTopic(Topic):
             self._tell(self.name)
         self._detail = detail
 
-    def _put(self, sequence: int, record: AlertRecord) -> None:
-        entry = _Entry(sequence, record, _written(record))
-        take = self._board.end if record.state == "resolved" else self._board.put
-        take(record.alert_id, entry, self._next())
+    def _put(self, alert_id: str, entry: _Entry, *, over: bool) -> None:
+        take = self._board.end if over else self._board.put
+        take(alert_id, entry, self._next())
 
     def _next(self) -> int:
         return self._versions.next(self._clock.now().timestamp())
@@ -155,10 +186,23 @@ class AlertsTopic(Topic):
             return
 
 
-def _after(said: AlertTransition, before: AlertRecord | None) -> AlertRecord:
-    """Return the alert after a transition. What no event says is as it was before."""
-    stale = {Transition.WENT_STALE: True, Transition.DATA_RETURNED: False, Transition.RESOLVED: False}
-    record = AlertRecord(
+def _beside(said: AlertTransition, before: _Beside) -> _Beside:
+    """Return what is so after a transition. What no event says is as it was before."""
+    kept = before.acknowledged_by == said.acknowledged_by
+    return _Beside(
+        STALE_AFTER.get(said.transition, before.stale),
+        before.silenced,
+        said.acknowledged_by,
+        before.acknowledged_until if kept else None,
+    )
+
+
+def _beside_of(record: AlertRecord) -> _Beside:
+    return _Beside(record.stale, record.silenced, record.acknowledged_by, record.acknowledged_until)
+
+
+def _recorded(said: AlertTransition, beside: _Beside) -> AlertRecord:
+    return AlertRecord(
         alert_id=said.alert_id,
         transition=said.transition.value,
         at=said.at,
@@ -177,16 +221,13 @@ def _after(said: AlertTransition, before: AlertRecord | None) -> AlertRecord:
         resolved_at=said.at if said.state == "resolved" else None,
         resolved_by=said.resolved_by,
         acknowledged_by=said.acknowledged_by,
-        acknowledged_until=None,
+        acknowledged_until=beside.acknowledged_until,
         description=said.description or "",
         runbook_url=said.runbook_url or "",
         flapping=bool(said.flapping),
-        stale=stale.get(said.transition, before is not None and before.stale),
-        silenced=before is not None and before.silenced,
+        stale=beside.stale,
+        silenced=beside.silenced,
     )
-    if before is None or before.acknowledged_by != said.acknowledged_by:
-        return record
-    return replace(record, acknowledged_until=before.acknowledged_until)
 
 
 def _moment(version: int) -> datetime:
