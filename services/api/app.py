@@ -214,7 +214,11 @@ def _application(
     app.include_router(router)
     root.register(app)
     app.get("/metrics", response_class=Response, tags=["root"])(metrics.openmetrics)
-    answers = {f"{PREFIX}/health": health.plain, f"{PREFIX}/metrics": metrics.of_one_source}
+    answers = {
+        f"{PREFIX}/health": health.plain,
+        f"{PREFIX}/health/detailed": health.plain_detailed,
+        f"{PREFIX}/metrics": metrics.of_one_source,
+    }
     app.add_middleware(Prepared, answers=answers, routes=router.routes)
     app.add_middleware(PageFiles, page=page)
     described = document()

@@ -74,22 +74,22 @@ def assess(troubles: Troubles) -> Health:
     """Return the score and its reasons, the weightiest first."""
     left = 100.0
     deductions = []
-    for wanted in sorted(_deductions(troubles), key=lambda one: (-one.points, one.reason)):
-        points = min(wanted.points, left)
+    for minus, reason in sorted((-points, reason) for reason, points in _wanted(troubles)):
+        points = min(-minus, left)
         left -= points
-        deductions.append(Deduction(wanted.reason, points))
+        deductions.append(Deduction(reason, points))
     return Health(left, tuple(deductions))
 
 
-def _deductions(troubles: Troubles) -> Iterable[Deduction]:
+def _wanted(troubles: Troubles) -> Iterable[tuple[str, float]]:
     for name, state in troubles.dependencies.items():
         points = DEPENDENCY_POINTS.get(name, {}).get(state)
         if points is not None:
-            yield Deduction(f"{name} is {state}", points)
+            yield f"{name} is {state}", points
     for service in troubles.absent:
         if service in SERVICE_POINTS:
-            yield Deduction(f"no instance of {service} is up", SERVICE_POINTS[service])
+            yield f"no instance of {service} is up", SERVICE_POINTS[service]
     for service, text in troubles.warnings:
-        yield Deduction(f"{service}: {text}", WARNING_POINTS)
+        yield f"{service}: {text}", WARNING_POINTS
     for alert in troubles.firing:
-        yield Deduction(f"{alert.severity}: {alert.summary}", ALERT_POINTS[alert.severity])
+        yield f"{alert.severity}: {alert.summary}", ALERT_POINTS[alert.severity]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from fastapi import APIRouter
+from pydantic import TypeAdapter
+from pydantic_core import to_json
 from starlette.responses import Response
 
 from atalaia.clock import Clock
@@ -16,7 +17,6 @@ from services.api.domain.active import ActiveAlerts
 from services.api.domain.health import Firing, Health, State, Troubles, assess
 from services.api.domain.registry import Instance, Registry, Roll
 from services.api.handlers.models import (
-    DeductionAnswer,
     DependencyAnswer,
     DetailedHealthAnswer,
     HealthAnswer,
@@ -25,7 +25,26 @@ from services.api.handlers.models import (
 from services.api.ports import Dependencies, DependencyReport
 
 VITAL = ("nats", "postgres")
+_DEPENDENCIES = TypeAdapter(dict[str, DependencyAnswer])
+_MOMENT = TypeAdapter(datetime)
+_SERVICES = TypeAdapter(list[ServiceAnswer])
 _Seen = tuple[dict[str, State], Roll, tuple[Firing, ...]]
+
+
+T = TypeVar("T")
+
+
+class _Written(Generic[T]):
+    """What is written of something, once for as long as it is the very same object."""
+
+    def __init__(self, write: Callable[[T], bytes]) -> None:
+        self._write = write
+        self._last: tuple[T, bytes] | None = None
+
+    def of(self, one: T) -> bytes:
+        if self._last is None or self._last[0] is not one:
+            self._last = one, self._write(one)
+        return self._last[1]
 
 
 class HealthHandlers:
@@ -39,8 +58,9 @@ class HealthHandlers:
         self._heard_until = clock.now()
         self._deaf = False
         self._assessed: tuple[_Seen, Health] | None = None
-        self._written_of: Health | None = None
-        self._written = ""
+        self._beginning = _Written(_beginning)
+        self._deductions = _Written(_deductions)
+        self._services = _Written(_services)
 
     def register(self, router: APIRouter) -> None:
         vital: dict[int | str, dict[str, Any]] = {
@@ -53,51 +73,50 @@ class HealthHandlers:
         """Status and score; 503 when NATS or Postgres is away, with the same body."""
         return self._short()
 
+    async def detailed(self) -> Response:
+        """The same, with every deduction, dependency and service instance; always 200."""
+        return self._detailed()
+
     def plain(self, query: bytes) -> Response | None:
         """Return the answer of `/health` to a question without parameters."""
         return None if query else self._short()
 
-    def _short(self) -> Response:
-        """What comes before the time is written once per change."""
-        reports = self._dependencies.reports()
-        health = self._assess(reports)
-        if health is not self._written_of:
-            self._written_of = health
-            answer = {"status": health.status, "score": health.score}
-            self._written = json.dumps(answer, separators=(",", ":"))[:-1]
-        away = any(reports[name].status == "down" for name in VITAL)
-        body = f'{self._written},"at":"{iso(self._clock.now())}"}}'
-        return Response(body, 503 if away else 200, media_type="application/json")
-
-    async def detailed(self) -> DetailedHealthAnswer:
-        """The same, with every deduction, dependency and service instance; always 200."""
-        reports = self._dependencies.reports()
-        health = self._assess(reports)
-        return DetailedHealthAnswer(
-            status=health.status,
-            score=health.score,
-            at=self._clock.now(),
-            deductions=[DeductionAnswer(reason=one.reason, points=one.points) for one in health.deductions],
-            dependencies={
-                name: DependencyAnswer(
-                    status=report.status,
-                    latency_s=report.latency_s,
-                    detail=report.detail,
-                    optional=report.optional,
-                )
-                for name, report in reports.items()
-            },
-            services=[_service(one) for one in self.instances()],
-        )
+    def plain_detailed(self, query: bytes) -> Response | None:
+        """Return the answer of `/health/detailed` to a question without parameters."""
+        return None if query else self._detailed()
 
     async def for_the_stream(self) -> tuple[Hashable, bytes]:
         """Return (what of it matters, the detailed answer as JSON)."""
-        said = await self.detailed()
-        deductions = tuple((one.reason, one.points) for one in said.deductions)
-        dependencies = tuple((name, one.status, one.detail) for name, one in said.dependencies.items())
-        services = tuple((one.service, one.instance, one.status, one.detail) for one in said.services)
-        matters = (said.status, said.score, deductions, dependencies, services)
-        return matters, said.model_dump_json().encode()
+        reports = self._dependencies.reports()
+        health = self._assess(reports)
+        dependencies = tuple((name, one.status, one.detail) for name, one in reports.items())
+        services = tuple(
+            (one.said.service, one.said.instance, one.status, one.said.detail) for one in self.instances()
+        )
+        return (health, dependencies, services), self._in_detail(health, reports)
+
+    def _short(self) -> Response:
+        reports = self._dependencies.reports()
+        away = any(reports[name].status == "down" for name in VITAL)
+        body = b'%b,"at":"%b"}' % (
+            self._beginning.of(self._assess(reports)),
+            iso(self._clock.now()).encode(),
+        )
+        return _json(body, 503 if away else 200)
+
+    def _detailed(self) -> Response:
+        reports = self._dependencies.reports()
+        return _json(self._in_detail(self._assess(reports), reports))
+
+    def _in_detail(self, health: Health, reports: dict[str, DependencyReport]) -> bytes:
+        """Return `DetailedHealthAnswer` as JSON: each part that changes seldom is written once per change."""
+        return b'%b,"at":%b,"deductions":%b,"dependencies":%b,"services":%b}' % (
+            self._beginning.of(health),
+            _MOMENT.dump_json(self._clock.now()),
+            self._deductions.of(health),
+            _DEPENDENCIES.dump_json({name: _dependency(report) for name, report in reports.items()}),
+            self._services.of(self.instances()),
+        )
 
     def instances(self) -> tuple[Instance, ...]:
         """Return the service instances that are known."""
@@ -136,6 +155,29 @@ def _troubles(states: dict[str, State], roll: Roll, firing: tuple[Firing, ...]) 
         if one.said.detail and one.status != "missing"
     }
     return Troubles(firing, states, roll.absent, tuple(sorted(warnings)))
+
+
+def _json(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type="application/json")
+
+
+def _beginning(health: Health) -> bytes:
+    """Return what comes before the time."""
+    return to_json({"status": health.status, "score": health.score})[:-1]
+
+
+def _deductions(health: Health) -> bytes:
+    return to_json([{"reason": one.reason, "points": one.points} for one in health.deductions])
+
+
+def _dependency(report: DependencyReport) -> DependencyAnswer:
+    return DependencyAnswer(
+        status=report.status, latency_s=report.latency_s, detail=report.detail, optional=report.optional
+    )
+
+
+def _services(instances: tuple[Instance, ...]) -> bytes:
+    return _SERVICES.dump_json([_service(one) for one in instances])
 
 
 def _service(one: Instance) -> ServiceAnswer:

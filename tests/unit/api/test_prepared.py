@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fastapi import APIRouter, FastAPI
@@ -24,11 +25,13 @@ from services.api.domain.registry import Registry
 from services.api.handlers import problems
 from services.api.handlers.health import HealthHandlers
 from services.api.handlers.metrics import MetricsHandlers
+from services.api.handlers.models import DetailedHealthAnswer
 from services.api.handlers.newest_values import NewestValues
 from services.api.handlers.prepared import Prepared
 from services.api.ports import DependencyReport
 from tests.unit.api.builders import T0, known
 
+PATHS = ("/health", "/health/detailed", "/metrics")
 SOURCES = ("web-1", "web-2", "web 3", "wëb+4%")
 
 
@@ -39,6 +42,8 @@ class World:
         self.at = T0
         self.newest, self.active, self.registry = Newest(), ActiveAlerts(), Registry(T0)
         self.states: dict[str, State] = {"nats": "up", "postgres": "up", "redis": "up"}
+        self.latency_s: float | None = None
+        self.detail = ""
         self._told = 0
 
     def now(self) -> datetime:
@@ -48,7 +53,10 @@ class World:
         return (self.at - T0).total_seconds()
 
     def reports(self) -> dict[str, DependencyReport]:
-        return {name: DependencyReport(state, None, "", False) for name, state in self.states.items()}
+        return {
+            name: DependencyReport(state, self.latency_s, self.detail, name == "redis")
+            for name, state in self.states.items()
+        }
 
     async def of(self, subject: str) -> SubjectHistory:
         return SubjectHistory(1000)
@@ -81,9 +89,10 @@ class World:
     def left(self, source: str) -> None:
         self.measured(source, "host", final=True)
 
-    def alerted(self, alert_id: str, state: str) -> None:
+    def alerted(self, alert_id: str, state: str, summary: str = "bad") -> None:
         self._told += 1
-        self.active.hear(known(self._told, state, alert_id))
+        said = known(self._told, state, alert_id)
+        self.active.hear(replace(said, alert=said.alert.model_copy(update={"summary": summary})))
 
     def announced(self, service: str, detail: str) -> None:
         said = ServiceAnnouncement(
@@ -101,7 +110,11 @@ class World:
         app = FastAPI()
         problems.install(app)
         app.include_router(router)
-        answers = {"/health": health.plain, "/metrics": metrics.of_one_source}
+        answers = {
+            "/health": health.plain,
+            "/health/detailed": health.plain_detailed,
+            "/metrics": metrics.of_one_source,
+        }
         return Prepared(app, answers, router.routes), app
 
 
@@ -145,7 +158,7 @@ QUERIES = st.one_of(
 
 @given(
     st.lists(CHANGES, max_size=8),
-    st.lists(st.tuples(st.sampled_from(["/health", "/metrics"]), QUERIES), min_size=1, max_size=3),
+    st.lists(st.tuples(st.sampled_from(PATHS), QUERIES), min_size=1, max_size=3),
 )
 def test_prepared_answers_are_those_of_fastapi(
     changes: list[tuple[str, *tuple[str | float, ...]]], questions: list[tuple[str, str]]
@@ -164,9 +177,38 @@ def test_prepared_answers_are_those_of_fastapi(
         asyncio.run(compare())
 
 
+@given(
+    st.lists(CHANGES, max_size=6),
+    st.lists(st.text(max_size=8), max_size=12),
+    st.none() | st.floats(0, 1e9),
+    st.text(max_size=8),
+    st.text(max_size=8),
+    st.integers(0, 2_000_000).map(lambda microseconds: microseconds / 1e6),
+)
+def test_health_in_detail_is_written_as_its_model_writes_it(
+    changes: list[tuple[str, *tuple[str | float, ...]]],
+    summaries: list[str],
+    latency_s: float | None,
+    detail: str,
+    warning: str,
+    passed_s: float,
+) -> None:
+    world = World()
+    prepared, _ = world.applications()
+    for name, *arguments in changes:
+        getattr(world, name)(*arguments)
+    for number, summary in enumerate(summaries):
+        world.alerted(str(number), "firing", summary)
+    world.latency_s, world.detail = latency_s, detail
+    world.announced("collector", warning)
+    world.passes(passed_s)
+    body = asyncio.run(asked(prepared, "GET", "/health/detailed"))[1]["body"]
+    assert body == DetailedHealthAnswer.model_validate_json(body).model_dump_json().encode()
+
+
 async def test_other_methods_are_fastapis() -> None:
     prepared, plain = World().applications()
-    for path in ("/health", "/metrics"):
+    for path in PATHS:
         for method in ("HEAD", "OPTIONS", "POST", "DELETE"):
             found = await asked(prepared, method, path)
             assert found[0]["status"] == 405
@@ -181,6 +223,10 @@ async def test_each_change_is_seen_by_the_very_next_question() -> None:
         start, body = await asked(prepared, "GET", "/health")
         return start["status"], json.loads(body["body"])["score"]
 
+    async def reasons() -> list[str]:
+        body = (await asked(prepared, "GET", "/health/detailed"))[1]["body"]
+        return [one["reason"] for one in json.loads(body)["deductions"]]
+
     world.announced("alerting", "")
     world.announced("collector", "")
     assert await health() == (200, 100.0)
@@ -188,12 +234,14 @@ async def test_each_change_is_seen_by_the_very_next_question() -> None:
     assert await health() == (200, 95.0)
     world.alerted("A", "firing")
     assert await health() == (200, 85.0)
+    assert await reasons() == ["error: bad", "redis is down"]
     world.alerted("A", "resolved")
     world.states["redis"] = "up"
     world.passes(6.0)
     assert await health() == (200, 100.0)
     world.passes(0.000001)
     assert await health() == (200, 40.0)
+    assert await reasons() == ["no instance of alerting is up", "no instance of collector is up"]
     world.states["postgres"] = "down"
     assert await health() == (503, 0.0)
 
