@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from atalaia.events.alerts import Severity
 
@@ -34,14 +34,12 @@ WARNING_POINTS = 5.0
 HEALTHY_FROM, DEGRADED_FROM = 90.0, 50.0
 
 
-@dataclass(frozen=True, slots=True)
-class Deduction:
+class Deduction(NamedTuple):
     reason: str
     points: float
 
 
-@dataclass(frozen=True, slots=True)
-class Firing:
+class Firing(NamedTuple):
     """An alert that fires, as far as health minds it."""
 
     severity: Severity
