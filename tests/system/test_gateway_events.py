@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
-import nats
 import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from atalaia import broker
 from atalaia.clock import SystemClock
+from atalaia.embedded import NatsServer, free_port
 from services.api.adapters.events import Events
 from services.api.domain.active import ActiveAlerts, Known
 from services.api.domain.registry import Registry
@@ -61,20 +62,20 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def listening(servers: Servers) -> AsyncIterator[Ear]:
-    speaker = await nats.connect(servers.nats.url)
-    client = await broker.connect(servers.nats.url, name="ear")
+async def listening(url: str) -> AsyncIterator[Ear]:
+    speaker = await broker.connect(url, name="speaker")
+    client = await broker.connect(url, name="ear")
     ear = Ear(speaker, client)
     events = Events(ear.active, ear.registry, Stored(), SystemClock(), ear.told.append)
     await events.listen(client)
     await client.flush()
     yield ear
     await broker.close(client)
-    await speaker.close()
+    await broker.close(speaker)
 
 
 async def test_a_burst_with_anything_among_it_leaves_exactly_what_fires(servers: Servers) -> None:
-    async with listening(servers) as ear:
+    async with listening(servers.nats.url) as ear:
         for number in range(MANY):
             await ear.change(1, "firing", f"A{number}")
             await ear.say(NO_BODIES[number % len(NO_BODIES)], f"A{number}:2")
@@ -88,14 +89,14 @@ async def test_a_burst_with_anything_among_it_leaves_exactly_what_fires(servers:
 
 @pytest.mark.parametrize("message_id", NO_SEQUENCES, ids=lambda message_id: message_id[:8])
 async def test_an_id_that_is_not_ours_is_passed_over(servers: Servers, message_id: str) -> None:
-    async with listening(servers) as ear:
+    async with listening(servers.nats.url) as ear:
         await ear.say(known(1).alert.body(), message_id)
         await ear.heard_all()
         assert ear.active.ids() == {"the last"}
 
 
 async def test_an_alert_is_never_answered(servers: Servers) -> None:
-    async with listening(servers) as ear:
+    async with listening(servers.nats.url) as ear:
         answers: list[Msg] = []
 
         async def answered(message: Msg) -> None:
@@ -113,7 +114,7 @@ async def test_an_alert_is_never_answered(servers: Servers) -> None:
 
 
 async def test_announcements_are_heard_after_what_is_none(servers: Servers) -> None:
-    async with listening(servers) as ear:
+    async with listening(servers.nats.url) as ear:
         subject = f"atalaia.services.shop.{ear.source}"
         said = {"service": "shop", "instance": ear.source, "version": "1", "status": "up"}
         for body in NO_BODIES:
@@ -124,3 +125,23 @@ async def test_announcements_are_heard_after_what_is_none(servers: Servers) -> N
             return [one.said.instance for one in ear.registry.roll(datetime.now(UTC)).instances]
 
         await until(lambda: ear.source in instances())
+
+
+async def test_after_the_broker_was_away_events_are_heard_again(tmp_path: Path) -> None:
+    server = NatsServer(
+        tmp_path / "nats", port=free_port(), password="right", subscriber="other", sink=lambda _: None
+    )
+    await server.start()
+    try:
+        async with listening(server.url) as ear:
+            await ear.change(1, "firing", "A")
+            await until(lambda: ear.active.ids() == {"A"})
+            await server.stop()
+            await until(lambda: not (ear.client.is_connected or ear.speaker.is_connected))
+            await server.start()
+            await until(lambda: ear.client.is_connected and ear.speaker.is_connected)
+            await ear.client.flush()
+            await ear.change(2, "resolved", "A")
+            await until(lambda: ear.active.ids() == frozenset())
+    finally:
+        await server.stop()
