@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 
 import nats.errors
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from pydantic import ValidationError
 
+from atalaia.broker import EnduringClient
+from atalaia.broker.raw import Raw
 from atalaia.clock import Clock
 from atalaia.errors import Transient
 from atalaia.events.alerts import AlertTransition
@@ -45,32 +46,30 @@ class Events:
         self._clock = clock
         self.loaded = asyncio.Event()
 
-    async def listen(self, client: Client) -> None:
+    async def listen(self, client: EnduringClient) -> None:
         """Hear both kinds of event from now on, after a reconnect too. What comes is never answered:
 
         an answer to an alert would reach its publisher in place of the stream's acknowledgement.
         """
-        for prefix, take in ((ALERTS_PREFIX, self.alert), (SERVICES_PREFIX, self.announcement)):
-            await client.subscribe(
-                f"{prefix}.>", cb=_told(take), pending_msgs_limit=-1, pending_bytes_limit=-1
-            )
+        await client.hear(f"{ALERTS_PREFIX}.>", self.alert)
+        await client.hear(f"{SERVICES_PREFIX}.>", self.announcement)
 
-    def alert(self, subject: str, headers: Mapping[str, str], body: bytes) -> None:
+    def alert(self, message: Raw) -> None:
         """Take a transition; one without our id, or not of this form, is somebody else's."""
-        sequence = headers.get("Nats-Msg-Id", "").rpartition(":")[2]
+        sequence = message.headers().get("Nats-Msg-Id", "").rpartition(":")[2]
         if not sequence.isdecimal() or len(sequence) > MOST_DIGITS:
             return
         try:
-            transition = AlertTransition.model_validate_json(body)
+            transition = AlertTransition.model_validate_json(message.body)
         except ValidationError:
             return
         known = Known(int(sequence), transition)
         if self._active.hear(known):
             self._tell(known)
 
-    def announcement(self, subject: str, headers: Mapping[str, str], body: bytes) -> None:
+    def announcement(self, message: Raw) -> None:
         try:
-            said = ServiceAnnouncement.model_validate_json(body)
+            said = ServiceAnnouncement.model_validate_json(message.body)
         except ValidationError:
             return
         self._registry.hear(said, self._clock.now())
@@ -93,10 +92,3 @@ class Events:
             self._active.reconcile(stored, asked_about=asked_about)
             self.loaded.set()
             await asyncio.sleep(RECONCILE_EVERY_S)
-
-
-def _told(take: Callable[[str, Mapping[str, str], bytes], None]) -> Callable[[Msg], Awaitable[None]]:
-    async def hear(message: Msg) -> None:
-        take(message.subject, message.headers or {}, message.data)
-
-    return hear
