@@ -298,6 +298,7 @@ class Judging:
                 if begin + AT_ONCE < len(messages):
                     self._hand_over(session, writing)
                     await asyncio.sleep(0)
+                    await writing.room()
             if reading.caught_up:
                 self.lag = 0
             requests = self._apply(session)

@@ -15,6 +15,8 @@ from services.alerting.ports import LeaseLost, Position
 CHANGES_AT_ONCE = 1000
 COMPACTED_FROM = 5000  # changes in waiting
 WAITING_AT_MOST = 100_000  # changes, of about 1 KiB each
+AHEAD = 3 * CHANGES_AT_ONCE  # changes: enough for the store never to wait for the judging
+STUCK_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Writing:
         self._retry_after_s = retry_after_s
         self._queue: deque[Judged] = deque()
         self._more = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._stuck = False
         self._compact_at = COMPACTED_FROM
         self.waiting = 0
 
@@ -69,6 +73,19 @@ class Writing:
             raise Transient(f"{self.waiting} changes wait to be written")
         self._more.set()
 
+    async def room(self) -> None:
+        """Wait while the store is at work on more than enough: else it would be left alone with a rest.
+
+        For a store that is away, or does nothing for a while, nobody waits.
+        """
+        while self.waiting > AHEAD and not self._stuck:
+            self._progress.clear()
+            try:
+                async with asyncio.timeout(STUCK_AFTER_S):
+                    await self._progress.wait()
+            except TimeoutError:
+                self._stuck = True
+
     async def run(self) -> None:
         """Write for ever.
 
@@ -86,12 +103,16 @@ class Writing:
             except LeaseLost:
                 raise
             except Transient as error:
+                self._stuck = True
+                self._progress.set()
                 self.refuse(error)
                 self._failed(error)
                 await asyncio.sleep(self._retry_after_s)
                 continue
             for _ in taken:
                 self.waiting -= len(self._queue.popleft().changes)
+            self._stuck = False
+            self._progress.set()
             self._written(changes)
             for judged in taken:
                 for asked in judged.asked:

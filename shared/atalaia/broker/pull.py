@@ -22,6 +22,7 @@ from atalaia.broker.raw import Raw
 from atalaia.errors import Transient
 
 BATCH = 2000
+WAITING_AT_MOST = 2 * BATCH  # messages that nobody has taken; the rest stays with the broker meanwhile
 EXPIRES_S = 30.0
 HEARTBEAT_S = 1.0
 LOST_AFTER_S = 4.0
@@ -126,6 +127,7 @@ class Reader:
             raise Transient(f"reading {self._stream}: {self._lost}")
         self.arrived.clear()
         taken, self._waiting = self._waiting, []
+        self._answered(0)
         return taken
 
     async def more(self, within_s: float) -> list[Stored]:
@@ -186,9 +188,9 @@ class Reader:
         self._answered(1)
 
     def _answered(self, count: int) -> None:
-        """So many of the messages that were asked for came, or will not come."""
+        """So many of the messages that were asked for came, or will not come; have more be asked for."""
         self._asked = max(0, self._asked - count)
-        if self._asked <= BATCH // 2:
+        if self._asked <= BATCH // 2 and len(self._waiting) < WAITING_AT_MOST:
             self._short.set()
 
     def _is_new(self) -> bool:

@@ -13,7 +13,7 @@ from atalaia.errors import Transient
 from atalaia.events.alerts import Transition
 from services.alerting.domain.alert import Alert, Change, Key, State
 from services.alerting.handlers import writing
-from services.alerting.handlers.writing import CHANGES_AT_ONCE, COMPACTED_FROM, Judged, Writing
+from services.alerting.handlers.writing import AHEAD, CHANGES_AT_ONCE, COMPACTED_FROM, Judged, Writing
 from services.alerting.ports import LeaseLost, Position
 
 AT = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -29,9 +29,12 @@ def judged(sequence: int, *numbers: int, asked: Sequence[asyncio.Future[None]] =
 
 
 class Shelf:
-    """A store that fails as often as it is told to."""
+    """A store that fails as often as it is told to, and hangs as long."""
 
-    def __init__(self, *errors: Transient) -> None:
+    def __init__(
+        self, *errors: Transient, hangs: asyncio.Event | None = None, retry_after_s: float = 0.0
+    ) -> None:
+        self.hangs = hangs
         self.errors = list(errors)
         self.written: list[tuple[int, list[int]]] = []
         self.failures: list[str] = []
@@ -40,11 +43,13 @@ class Shelf:
             self._write,
             written=lambda _: self.done.set(),
             failed=lambda error: self.failures.append(str(error)),
-            retry_after_s=0.0,
+            retry_after_s=retry_after_s,
         )
 
     async def _write(self, position: Position, changes: Sequence[Change]) -> None:
         await asyncio.sleep(0)
+        if self.hangs is not None:
+            await self.hangs.wait()
         if self.errors:
             raise self.errors.pop(0)
         self.written.append((position.sequence, [int(one.alert.alert_id) for one in changes]))
@@ -134,3 +139,40 @@ async def test_a_lost_lease_ends_it_with_nothing_written() -> None:
     with pytest.raises(LeaseLost):
         await shelf.writing.run()
     assert shelf.written == []
+
+
+async def test_the_judging_goes_on_beside_a_store_that_keeps_up_and_no_further_ahead_than_it_needs() -> None:
+    shelf = Shelf()
+    most = 0
+    async with shelf.open() as writing:
+        for sequence in range(1, 1000):
+            writing.add(judged(sequence, *range(100)))
+            most = max(most, writing.waiting)
+            await writing.room()
+        await shelf.until(lambda: writing.idle)
+    assert sum(len(numbers) for _, numbers in shelf.written) == 99_900
+    assert most <= AHEAD + 100
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["away", "hanging"])
+async def test_nobody_waits_for_room_in_a_store_that_does_nothing(
+    monkeypatch: pytest.MonkeyPatch, hangs: bool
+) -> None:
+    monkeypatch.setattr(writing, "STUCK_AFTER_S", 0.01)
+    shelf = Shelf(hangs=asyncio.Event()) if hangs else Shelf(Transient("away"), retry_after_s=3600.0)
+    async with shelf.open() as kept:
+        kept.add(judged(1, *range(AHEAD + 1)))
+        await asyncio.wait_for(kept.room(), 5)
+        monkeypatch.setattr(writing, "STUCK_AFTER_S", 3600.0)  # what is known is not found out again
+        await asyncio.wait_for(kept.room(), 5)
+        assert kept.waiting > AHEAD
+
+
+async def test_a_store_that_is_back_is_waited_for_again() -> None:
+    shelf = Shelf(Transient("away"))
+    async with shelf.open() as kept:
+        kept.add(judged(1, *range(AHEAD + 1)))
+        await shelf.until(lambda: kept.idle)
+        kept.add(judged(2, *range(AHEAD + 1)))
+        await kept.room()
+        assert kept.waiting <= AHEAD
