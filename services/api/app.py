@@ -63,7 +63,7 @@ async def serve(settings: ApiSettings, lifecycle: Lifecycle) -> None:
     async with AsyncExitStack() as stack:
         client = broker.EnduringClient()
         stack.push_async_callback(broker.close, client)
-        pool = settings.make_pool("atalaia-api")
+        pool = settings.make_pool("atalaia-api", plan_each_time=True)
         stack.push_async_callback(pool.close)
         cache = Cache(settings.redis_url or None)
         stack.push_async_callback(cache.close)

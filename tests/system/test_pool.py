@@ -268,3 +268,19 @@ async def create(pool: Pool) -> None:
 
 async def active(url: str) -> int:
     return len([state for _, state in await sessions_of(url, NAME) if state != "idle"])
+
+
+@pytest.mark.parametrize(
+    "limits, mode",
+    [
+        ({}, "auto"),
+        ({"plan_each_time": True}, "force_custom_plan"),
+        ({"plan_each_time": True, "transaction_pooling": True}, "auto"),
+    ],
+    ids=["kept", "each time", "through a proxy, which may refuse the setting"],
+)
+async def test_plans_are_made_anew_where_that_is_asked_for(
+    make: Make, limits: dict[str, bool], mode: str
+) -> None:
+    async with make(**limits).session() as connection:
+        assert await connection.fetchval("SHOW plan_cache_mode") == mode

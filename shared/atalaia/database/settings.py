@@ -35,7 +35,7 @@ class DatabaseSettings(Settings):
             )
         return self
 
-    def make_pool(self, application: str) -> Pool:
+    def make_pool(self, application: str, *, plan_each_time: bool = False) -> Pool:
         """Return a pool with these limits; it connects at the first use."""
         return Pool(
             self.database_url,
@@ -44,5 +44,6 @@ class DatabaseSettings(Settings):
             acquire_timeout_s=self.database_acquire_timeout_s,
             statement_timeout_s=self.database_statement_timeout_s,
             transaction_pooling=self.database_transaction_pooling,
+            plan_each_time=plan_each_time,
             application=application,
         )
