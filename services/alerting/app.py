@@ -23,6 +23,7 @@ from atalaia.service import Instruments, Lifecycle, announce, report
 from services.alerting.adapters.channels import Senders
 from services.alerting.adapters.deadletters import StreamDeadLetters
 from services.alerting.adapters.deliveries import PostgresDeliveries
+from services.alerting.adapters.fresh import Fresh
 from services.alerting.adapters.outbox import Outbox
 from services.alerting.adapters.peers import BrokerPeers
 from services.alerting.adapters.retention import Retention
@@ -55,8 +56,9 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
         pool = settings.make_pool("atalaia-alerting")
         stack.push_async_callback(pool.close)
         instruments.watch(pool.metrics)
-        store = PostgresStore(pool, settings.instance, notifications.routes)
-        outbox = Outbox(pool, client, settings.instance)
+        fresh = Fresh()
+        store = PostgresStore(pool, settings.instance, notifications.routes, fresh)
+        outbox = Outbox(pool, client, settings.instance, fresh)
         senders, wakeup = Senders(settings.public_url.rstrip("/")), Wakeup(client)
         stack.push_async_callback(senders.close)
         deliveries, silences = PostgresDeliveries(pool, settings.instance), PostgresSilences(pool)
@@ -137,14 +139,19 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
             fences, channels = dict(judging.fences), notifier.fences
             for task in tasks:
                 task.cancel()
-            await _hand_back(store, fences, deliveries, channels)
+            await _hand_back(store, fences, deliveries, channels, outbox)
 
 
 async def _hand_back(
-    store: PostgresStore, fences: dict[int, int], deliveries: PostgresDeliveries, channels: dict[str, int]
+    store: PostgresStore,
+    fences: dict[int, int],
+    deliveries: PostgresDeliveries,
+    channels: dict[str, int],
+    outbox: Outbox,
 ) -> None:
     try:
         async with asyncio.timeout(2):
+            await outbox.hand_back()
             if fences:
                 await store.release(fences)
             if channels:

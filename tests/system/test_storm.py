@@ -110,13 +110,13 @@ MISTAKES = [
         "the position is committed before its transitions",
         STORE,
         """            if listed:
-                await _write(connection, listed, self.routes)
+                rows = await self._write(connection, listed)
 """,
         """        if listed:
             import asyncio
             await asyncio.sleep(0.3)
             async with self._pool.transaction() as connection:
-                await _write(connection, listed, self.routes)
+                rows = await self._write(connection, listed)
 """,
     ),
     Mistake(

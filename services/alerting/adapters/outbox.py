@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
 
 import asyncpg
 
@@ -10,35 +12,38 @@ from atalaia import broker
 from atalaia import log as _log
 from atalaia.database import Pool
 from atalaia.errors import Transient
-from atalaia.events.alerts import SEVERITY_HEADER
-from atalaia.events.headers import headers
 from atalaia.resilience.backoff import delay_s
+from services.alerting.adapters.fresh import AT_ONCE, CLAIM_S, PUBLISH_WITHIN_S, Fresh, Row, message, waves
 
 _log_ = _log.get("outbox")
-CLAIM_S = 10
 LOOK_EVERY_S = 5.0
-PUBLISH_WITHIN_S = 5.0
 
 # only the earliest undelivered row of an alert may leave: order per alert
 _CLAIM = """
 UPDATE outbox SET claimed_by = $1, claimed_until = now() + make_interval(secs => $2), attempts = attempts + 1
 WHERE id IN (
     SELECT o.id FROM outbox o
-    WHERE (o.claimed_until IS NULL OR o.claimed_until < now() OR o.claimed_by = $1)
+    WHERE CASE WHEN o.claimed_by = $1 THEN o.id <= $3
+               ELSE o.claimed_until IS NULL OR o.claimed_until < now() END
       AND NOT EXISTS (SELECT FROM outbox e
                       WHERE e.alert_id = o.alert_id AND e.channel = o.channel AND e.sequence < o.sequence)
-    ORDER BY o.id LIMIT 2000 FOR UPDATE SKIP LOCKED)
+    ORDER BY o.id LIMIT $4 FOR UPDATE SKIP LOCKED)
 RETURNING id, alert_id, sequence, subject, severity, at, body"""
+_BOUNDS = "SELECT min(id) AS first, max(id) AS last FROM outbox"
+_DELETE = "DELETE FROM outbox WHERE id = ANY ($1::bigint[])"
+_HAND_BACK = "UPDATE outbox SET claimed_until = NULL WHERE claimed_by = $1"
 
 
 class Outbox:
-    """Drains on a word (`wake`), and looks by itself for what a fallen replica left."""
+    """Publishes what its store has just committed, on a word (`wake`), and looks for what fell behind."""
 
-    def __init__(self, pool: Pool, client: broker.EnduringClient, holder: str) -> None:
+    def __init__(self, pool: Pool, client: broker.EnduringClient, holder: str, fresh: Fresh) -> None:
         self._pool = pool
         self._pipeline = broker.Pipeline(client)
         self._holder = holder
+        self._fresh = fresh
         self._woken = asyncio.Event()
+        self._looked_s = 0.0
         self.published = 0
 
     def wake(self) -> None:
@@ -52,6 +57,7 @@ class Outbox:
                 while await self.drain():
                     failures = 0
             except Transient as error:
+                self._fresh.doubt()
                 failures += 1
                 if failures == 1:
                     _log_.warning("outbox_waits", error=str(error))
@@ -66,24 +72,72 @@ class Outbox:
                 self._woken.clear()
 
     async def drain(self) -> int:
-        """Publish what may leave now, and return how many messages that were."""
+        """Publish what may leave now, and return how many messages that were.
+
+        Raises:
+            Transient: some may not have left; only the table knows which.
+        """
+        if self._fresh.behind and self._fresh.horizon is None:
+            await self._look()
+        now_s = time.monotonic()
+        if self._fresh.behind or now_s >= self._looked_s + LOOK_EVERY_S:
+            if rows := await self._claimed():
+                return await self._leave([rows])
+            self._looked_s = now_s
+            if self._fresh.behind:
+                await self._look()
+        return await self._leave(waves(self._fresh.take(time.monotonic())))
+
+    async def hand_back(self) -> None:
+        """Let others publish at once what is left here."""
         async with self._pool.session() as connection:
-            rows = await connection.fetch(_CLAIM, self._holder, CLAIM_S)
-        if not rows:
-            return 0
-        outcomes = await self._pipeline.publish([_message(row) for row in rows], within_s=PUBLISH_WITHIN_S)
-        done = [row["id"] for row, outcome in zip(rows, outcomes, strict=True) if outcome is None]
-        if done:
+            await connection.execute(_HAND_BACK, self._holder)
+
+    async def _claimed(self) -> list[Row]:
+        """Claim what is the table's to give: of this holder up to the horizon, and of fallen ones."""
+        own_up_to = (self._fresh.horizon or 0) if self._fresh.behind else 0
+        async with self._pool.transaction() as connection:
+            # a plan from when the table was empty would read it all for each row
+            await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+            rows = await connection.fetch(_CLAIM, self._holder, CLAIM_S, own_up_to, AT_ONCE)
+        return [_row(row) for row in rows]
+
+    async def _look(self) -> None:
+        changes = self._fresh.changes
+        async with self._pool.session() as connection:
+            found = await connection.fetchrow(_BOUNDS)
+        assert found is not None
+        self._fresh.looked(changes, found["first"], found["last"])
+
+    async def _leave(self, parts: Sequence[Sequence[Row]]) -> int:
+        """Publish part after part, as long as all arrive, and delete what did."""
+        until_s = time.monotonic() + PUBLISH_WITHIN_S
+        arrived: list[int] = []
+        trouble: Transient | None = None
+        for wave in parts:
+            within_s = until_s - time.monotonic()
+            if within_s <= 0:
+                trouble = Transient("the claim runs out before all has left")
+                break
+            outcomes = await self._pipeline.publish([row.message for row in wave], within_s=within_s)
+            arrived += [row.id for row, outcome in zip(wave, outcomes, strict=True) if outcome is None]
+            trouble = next((outcome for outcome in outcomes if outcome is not None), None)
+            if trouble is not None:
+                break
+        if arrived:
             async with self._pool.session() as connection:
-                await connection.execute("DELETE FROM outbox WHERE id = ANY ($1::bigint[])", done)
-        self.published += len(done)
-        for outcome in outcomes:
-            if outcome is not None:
-                raise outcome
-        return len(done)
+                await connection.execute(_DELETE, arrived)
+            self.published += len(arrived)
+        if trouble is not None:
+            raise trouble
+        return len(arrived)
 
 
-def _message(row: asyncpg.Record) -> broker.Outgoing:
-    message_id = f"{row['alert_id']}:{row['sequence']}"
-    about = headers(message_id=message_id, type="alert", source="alerting", at=row["at"])
-    return broker.Outgoing(row["subject"], row["body"].encode(), {**about, SEVERITY_HEADER: row["severity"]})
+def _row(row: asyncpg.Record) -> Row:
+    return Row(
+        row["id"],
+        row["alert_id"],
+        message(
+            row["alert_id"], row["sequence"], row["subject"], row["severity"], row["at"], row["body"].encode()
+        ),
+    )

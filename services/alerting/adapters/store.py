@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -15,6 +16,7 @@ from atalaia.events.alerts import AlertTransition, Severity
 from atalaia.events.instants import iso
 from atalaia.events.subjects import alerts_subject
 from services.alerting.adapters import flaps
+from services.alerting.adapters.fresh import CLAIM_S, Fresh, Row, message
 from services.alerting.domain.alert import Alert, Change, Key, State
 from services.alerting.domain.routes import Routes
 from services.alerting.ports import Census, Lease, LeaseLost, Position, Whereabouts
@@ -89,12 +91,14 @@ INSERT INTO alert_transitions (alert_id, sequence, at, transition, event, note)
 SELECT * FROM unnest($1::text[], $2::integer[], $3::timestamptz[], $4::text[], $5::jsonb[], $6::text[])
 ON CONFLICT DO NOTHING
 RETURNING alert_id, sequence"""
+# born claimed: who commits them publishes them
 _OUTBOX = """
-INSERT INTO outbox (alert_id, sequence, channel, subject, severity, at, body)
-SELECT alert_id, sequence, $3, subject, severity, at, body
+INSERT INTO outbox (alert_id, sequence, channel, subject, severity, at, body, claimed_by, claimed_until)
+SELECT alert_id, sequence, $3, subject, severity, at, body, $8, now() + make_interval(secs => $9)
 FROM unnest($1::text[], $2::integer[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
     WITH ORDINALITY AS t (alert_id, sequence, subject, severity, at, body, number)
-ORDER BY number"""
+ORDER BY number
+RETURNING id"""
 
 _RECIPIENTS = """
 INSERT INTO recipients (alert_id, channel, delivery_group, interval_s, remind_s)
@@ -111,12 +115,13 @@ ORDER BY t.number, r.channel"""
 
 
 class PostgresStore:
-    """The store of one holder. `routes` may be exchanged at any time."""
+    """The store of one holder. `routes` may be exchanged at any time; `fresh` is its outbox's, too."""
 
-    def __init__(self, pool: Pool, holder: str, routes: Routes = NOBODY) -> None:
+    def __init__(self, pool: Pool, holder: str, routes: Routes = NOBODY, fresh: Fresh | None = None) -> None:
         self._pool = pool
         self._holder = holder
         self.routes = routes
+        self._fresh = fresh or Fresh()
 
     async def census(self) -> Census:
         async with self._pool.session() as connection:
@@ -128,6 +133,7 @@ class PostgresStore:
         async with self._transaction() as connection:
             rows = await connection.fetch(_ACQUIRE, self._holder, LEASE_S, most)
             await connection.execute(_HAND_BACK, self._holder, [row["partition"] for row in rows])
+        self._fresh.doubt()  # whoever judged these partitions before may have left announcements
         return [
             Lease(
                 row["partition"],
@@ -175,6 +181,8 @@ class PostgresStore:
         judged: Mapping[int, int],
     ) -> None:
         listed = list(changes)
+        rows: list[Row] = []
+        claimed_s = time.monotonic()
         async with self._transaction() as connection:
             moved = await connection.execute(
                 _MOVE,
@@ -188,26 +196,56 @@ class PostgresStore:
             if moved != f"UPDATE {len(fences)}":
                 raise LeaseLost("another replica holds the partitions")
             if listed:
-                await _write(connection, listed, self.routes)
+                rows = await self._write(connection, listed)
+        if rows:
+            self._fresh.add(rows, claimed_s=claimed_s)
 
+    async def _write(self, connection: Connection, changes: list[Change]) -> list[Row]:
+        """Return what the outbox holds now of these changes."""
+        last = {change.alert.alert_id: change for change in changes}
+        withdrawn = [one.alert.alert_id for one in last.values() if one.withdrawn]
+        if withdrawn:
+            await connection.execute("DELETE FROM alerts WHERE alert_id = ANY ($1::text[])", withdrawn)
+        kept = [one.alert for one in last.values() if not one.withdrawn]
+        kept.sort(key=lambda alert: alert.state is not State.RESOLVED)
+        if kept:
+            await connection.execute(_UPSERT, *zip(*map(_row, kept), strict=True))
+        announced = [_announced(change) for change in changes if change.transition is not None]
+        if announced:
+            noted = await connection.fetch(_NOTE, *zip(*map(_noted, announced), strict=True))
+            if len(noted) < len(announced):
+                self._fresh.doubt()  # the earlier attempt's announcements must leave first
+                new = {(row["alert_id"], row["sequence"]) for row in noted}
+                announced = [one for one in announced if (one.alert_id, one.sequence) in new]
+        return await self._tell(connection, announced) if announced else []
 
-async def _write(connection: Connection, changes: list[Change], routes: Routes) -> None:
-    last = {change.alert.alert_id: change for change in changes}
-    withdrawn = [one.alert.alert_id for one in last.values() if one.withdrawn]
-    if withdrawn:
-        await connection.execute("DELETE FROM alerts WHERE alert_id = ANY ($1::text[])", withdrawn)
-    kept = [one.alert for one in last.values() if not one.withdrawn]
-    kept.sort(key=lambda alert: alert.state is not State.RESOLVED)
-    if kept:
-        await connection.execute(_UPSERT, *zip(*map(_row, kept), strict=True))
-    announced = [_announced(change) for change in changes if change.transition is not None]
-    if announced:
-        noted = await connection.fetch(_NOTE, *zip(*map(_noted, announced), strict=True))
-        if len(noted) < len(announced):
-            new = {(row["alert_id"], row["sequence"]) for row in noted}
-            announced = [one for one in announced if (one.alert_id, one.sequence) in new]
-    if announced:
-        await _tell(connection, announced, routes)
+    async def _tell(self, connection: Connection, announced: list[_Announced]) -> list[Row]:
+        """Have the stream and the channels be told, in the transaction that makes it so."""
+        routes = self.routes
+        ids, sequences = [one.alert_id for one in announced], [one.sequence for one in announced]
+        bodies = [one.body for one in announced]
+        subjects = [alerts_subject(one.event.rule, one.event.source) for one in announced]
+        severities = [str(one.event.severity) for one in announced]
+        at = [one.event.at for one in announced]
+        inserted = await connection.fetch(
+            _OUTBOX, ids, sequences, EVENTS, subjects, severities, at, bodies, self._holder, CLAIM_S
+        )
+        if routes.channels:
+            told = [
+                (one.alert_id, to.channel, to.group, to.interval_s, to.remind_s)
+                for one in announced
+                for to in routes.recipients(one.event)
+            ]
+            if told:
+                await connection.execute(_RECIPIENTS, *zip(*told, strict=True))
+            await flaps.note(connection, [one.event for one in announced], routes)
+            await connection.execute(_NOTICES, ids, sequences, bodies, list(routes.channels))
+        return [
+            Row(number, alert_id, message(alert_id, sequence, subject, severity, when, body.encode()))
+            for (number,), alert_id, sequence, subject, severity, when, body in zip(
+                inserted, ids, sequences, subjects, severities, at, bodies, strict=True
+            )
+        ]
 
 
 class _Announced(NamedTuple):
@@ -229,27 +267,6 @@ class _Announced(NamedTuple):
 def _announced(change: Change) -> _Announced:
     event = change.event()
     return _Announced(change, event, event.body().decode())
-
-
-async def _tell(connection: Connection, announced: list[_Announced], routes: Routes) -> None:
-    """Have the stream and the channels be told, in the transaction that makes it so."""
-    ids, sequences = [one.alert_id for one in announced], [one.sequence for one in announced]
-    bodies = [one.body for one in announced]
-    subjects = [alerts_subject(one.event.rule, one.event.source) for one in announced]
-    severities = [str(one.event.severity) for one in announced]
-    at = [one.event.at for one in announced]
-    await connection.execute(_OUTBOX, ids, sequences, EVENTS, subjects, severities, at, bodies)
-    if not routes.channels:
-        return
-    told = [
-        (one.alert_id, to.channel, to.group, to.interval_s, to.remind_s)
-        for one in announced
-        for to in routes.recipients(one.event)
-    ]
-    if told:
-        await connection.execute(_RECIPIENTS, *zip(*told, strict=True))
-    await flaps.note(connection, [one.event for one in announced], routes)
-    await connection.execute(_NOTICES, ids, sequences, bodies, list(routes.channels))
 
 
 def _noted(one: _Announced) -> tuple[Any, ...]:
