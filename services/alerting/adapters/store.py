@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
+from atalaia.broker import Outgoing
 from atalaia.database import Connection, Pool
 from atalaia.events.alerts import AlertTransition, Severity
 from atalaia.events.instants import iso
@@ -85,20 +86,22 @@ ON CONFLICT (alert_id) DO UPDATE SET
     last_at = excluded.last_at, rearm = excluded.rearm, sequence = excluded.sequence,
     acknowledged_until = excluded.acknowledged_until, good_since = excluded.good_since,
     description = excluded.description, runbook_url = excluded.runbook_url, flapping = excluded.flapping"""
-# what is noted already was committed before, by an attempt that never heard of it: it is told no more
+# what is noted already was committed before, by an attempt that never heard of it: it is told no more.
+# What is told is born claimed: who commits it publishes it.
 _NOTE = """
-INSERT INTO alert_transitions (alert_id, sequence, at, transition, event, note)
-SELECT * FROM unnest($1::text[], $2::integer[], $3::timestamptz[], $4::text[], $5::jsonb[], $6::text[])
-ON CONFLICT DO NOTHING
-RETURNING alert_id, sequence"""
-# born claimed: who commits them publishes them
-_OUTBOX = """
+WITH said AS (
+    SELECT * FROM unnest($1::text[], $2::integer[], $3::timestamptz[], $4::text[], $5::text[], $6::text[],
+                         $7::text[], $8::text[])
+    WITH ORDINALITY AS t (alert_id, sequence, at, transition, body, note, subject, severity, number)),
+noted AS (
+    INSERT INTO alert_transitions (alert_id, sequence, at, transition, event, note)
+    SELECT alert_id, sequence, at, transition, body::jsonb, note FROM said
+    ON CONFLICT DO NOTHING
+    RETURNING alert_id, sequence)
 INSERT INTO outbox (alert_id, sequence, channel, subject, severity, at, body, claimed_by, claimed_until)
-SELECT alert_id, sequence, $3, subject, severity, at, body, $8, now() + make_interval(secs => $9)
-FROM unnest($1::text[], $2::integer[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
-    WITH ORDINALITY AS t (alert_id, sequence, subject, severity, at, body, number)
-ORDER BY number
-RETURNING id"""
+SELECT alert_id, sequence, $9, subject, severity, at, body, $10, now() + make_interval(secs => $11)
+FROM said JOIN noted USING (alert_id, sequence) ORDER BY number
+RETURNING id, alert_id, sequence"""
 
 _RECIPIENTS = """
 INSERT INTO recipients (alert_id, channel, delivery_group, interval_s, remind_s)
@@ -211,41 +214,46 @@ class PostgresStore:
         if kept:
             await connection.execute(_UPSERT, *zip(*map(_row, kept), strict=True))
         announced = [_announced(change) for change in changes if change.transition is not None]
-        if announced:
-            noted = await connection.fetch(_NOTE, *zip(*map(_noted, announced), strict=True))
-            if len(noted) < len(announced):
-                self._fresh.doubt()  # the earlier attempt's announcements must leave first
-                new = {(row["alert_id"], row["sequence"]) for row in noted}
-                announced = [one for one in announced if (one.alert_id, one.sequence) in new]
         return await self._tell(connection, announced) if announced else []
 
     async def _tell(self, connection: Connection, announced: list[_Announced]) -> list[Row]:
-        """Have the stream and the channels be told, in the transaction that makes it so."""
-        routes = self.routes
-        ids, sequences = [one.alert_id for one in announced], [one.sequence for one in announced]
-        bodies = [one.body for one in announced]
+        """Note transitions, and have the stream and the channels be told, where that was not done before."""
         subjects = [alerts_subject(one.event.rule, one.event.source) for one in announced]
-        severities = [str(one.event.severity) for one in announced]
-        at = [one.event.at for one in announced]
+        severities = [one.event.severity.value for one in announced]
         inserted = await connection.fetch(
-            _OUTBOX, ids, sequences, EVENTS, subjects, severities, at, bodies, self._holder, CLAIM_S
+            _NOTE,
+            *zip(*map(_noted, announced), strict=True),
+            subjects,
+            severities,
+            EVENTS,
+            self._holder,
+            CLAIM_S,
         )
-        if routes.channels:
-            told = [
-                (one.alert_id, to.channel, to.group, to.interval_s, to.remind_s)
-                for one in announced
-                for to in routes.recipients(one.event)
-            ]
-            if told:
-                await connection.execute(_RECIPIENTS, *zip(*told, strict=True))
-            await flaps.note(connection, [one.event for one in announced], routes)
-            await connection.execute(_NOTICES, ids, sequences, bodies, list(routes.channels))
-        return [
-            Row(number, alert_id, message(alert_id, sequence, subject, severity, when, body.encode()))
-            for (number,), alert_id, sequence, subject, severity, when, body in zip(
-                inserted, ids, sequences, subjects, severities, at, bodies, strict=True
-            )
-        ]
+        if len(inserted) < len(announced):
+            self._fresh.doubt()  # the earlier attempt's announcements must leave first
+        ids = {(row["alert_id"], row["sequence"]): row["id"] for row in inserted}
+        rows, new = [], []
+        for one, subject in zip(announced, subjects, strict=True):
+            number = ids.get((one.alert_id, one.sequence))
+            if number is not None:
+                new.append(one)
+                rows.append(Row(number, one.alert_id, _outgoing(one, subject)))
+        if new and self.routes.channels:
+            await _notify(connection, new, self.routes)
+        return rows
+
+
+async def _notify(connection: Connection, announced: list[_Announced], routes: Routes) -> None:
+    told = [
+        (one.alert_id, to.channel, to.group, to.interval_s, to.remind_s)
+        for one in announced
+        for to in routes.recipients(one.event)
+    ]
+    if told:
+        await connection.execute(_RECIPIENTS, *zip(*told, strict=True))
+    await flaps.note(connection, [one.event for one in announced], routes)
+    ids, sequences = [one.alert_id for one in announced], [one.sequence for one in announced]
+    await connection.execute(_NOTICES, ids, sequences, [one.body for one in announced], list(routes.channels))
 
 
 class _Announced(NamedTuple):
@@ -267,6 +275,11 @@ class _Announced(NamedTuple):
 def _announced(change: Change) -> _Announced:
     event = change.event()
     return _Announced(change, event, event.body().decode())
+
+
+def _outgoing(one: _Announced, subject: str) -> Outgoing:
+    event = one.event
+    return message(one.alert_id, one.sequence, subject, event.severity, event.at, one.body.encode())
 
 
 def _noted(one: _Announced) -> tuple[Any, ...]:
