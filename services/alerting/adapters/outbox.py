@@ -57,7 +57,6 @@ class Outbox:
                 while await self.drain():
                     failures = 0
             except Transient as error:
-                self._fresh.doubt()
                 failures += 1
                 if failures == 1:
                     _log_.warning("outbox_waits", error=str(error))
@@ -77,6 +76,13 @@ class Outbox:
         Raises:
             Transient: some may not have left; only the table knows which.
         """
+        try:
+            return await self._drain()
+        except Transient:
+            self._fresh.doubt()
+            raise
+
+    async def _drain(self) -> int:
         if self._fresh.behind and self._fresh.horizon is None:
             await self._look()
         now_s = time.monotonic()
