@@ -11,10 +11,10 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from atalaia import broker
+from atalaia.broker import EnduringClient
 from atalaia.database import Pool, migrate
 from atalaia.errors import Transient
 from atalaia.events.alerts import Severity, Transition
@@ -36,7 +36,9 @@ PATIENCE_S = 20.0
 class Replica:
     """A store and its outbox, as alerting wires them; `run` is not running until it is asked for."""
 
-    def __init__(self, pool: Pool, client: Client, name: str, *, rule: str, at_most: int = 1000) -> None:
+    def __init__(
+        self, pool: Pool, client: EnduringClient, name: str, *, rule: str, at_most: int = 1000
+    ) -> None:
         self.fresh = Fresh(at_most=at_most)
         self.store = PostgresStore(pool, name, fresh=self.fresh)
         self.outbox = Outbox(pool, client, name, self.fresh)
@@ -77,7 +79,7 @@ class Replica:
 
 
 class World:
-    def __init__(self, url: str, client: Client) -> None:
+    def __init__(self, url: str, client: EnduringClient) -> None:
         self.url, self.client = url, client
         self.rule = f"r-{uuid4().hex[:12]}"
         self.pools: list[Pool] = []

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import asyncpg
+from pydantic_core import to_json
 
 from atalaia.broker import Outgoing
 from atalaia.database import Connection, Pool
-from atalaia.events.alerts import AlertTransition, Severity
-from atalaia.events.instants import iso
+from atalaia.events.alerts import Severity
 from atalaia.events.subjects import alerts_subject
 from services.alerting.adapters import flaps
 from services.alerting.adapters.fresh import CLAIM_S, Fresh, Row, message
@@ -213,13 +213,13 @@ class PostgresStore:
         kept.sort(key=lambda alert: alert.state is not State.RESOLVED)
         if kept:
             await connection.execute(_UPSERT, *zip(*map(_row, kept), strict=True))
-        announced = [_announced(change) for change in changes if change.transition is not None]
+        announced = [_Announced(one, one.body().decode()) for one in changes if one.transition is not None]
         return await self._tell(connection, announced) if announced else []
 
     async def _tell(self, connection: Connection, announced: list[_Announced]) -> list[Row]:
         """Note transitions, and have the stream and the channels be told, where that was not done before."""
-        subjects = [alerts_subject(one.event.rule, one.event.source) for one in announced]
-        severities = [one.event.severity.value for one in announced]
+        subjects = [alerts_subject(one.alert.key.rule, one.alert.key.source) for one in announced]
+        severities = [one.alert.severity for one in announced]
         inserted = await connection.fetch(
             _NOTE,
             *zip(*map(_noted, announced), strict=True),
@@ -234,25 +234,26 @@ class PostgresStore:
         ids = {(row["alert_id"], row["sequence"]): row["id"] for row in inserted}
         rows, new = [], []
         for one, subject in zip(announced, subjects, strict=True):
-            number = ids.get((one.alert_id, one.sequence))
+            number = ids.get((one.alert.alert_id, one.alert.sequence))
             if number is not None:
                 new.append(one)
-                rows.append(Row(number, one.alert_id, _outgoing(one, subject)))
+                rows.append(Row(number, one.alert.alert_id, _outgoing(one, subject)))
         if new and self.routes.channels:
             await _notify(connection, new, self.routes)
         return rows
 
 
 async def _notify(connection: Connection, announced: list[_Announced], routes: Routes) -> None:
+    events = [one.change.event() for one in announced]
     told = [
-        (one.alert_id, to.channel, to.group, to.interval_s, to.remind_s)
-        for one in announced
-        for to in routes.recipients(one.event)
+        (event.alert_id, to.channel, to.group, to.interval_s, to.remind_s)
+        for event in events
+        for to in routes.recipients(event)
     ]
     if told:
         await connection.execute(_RECIPIENTS, *zip(*told, strict=True))
-    await flaps.note(connection, [one.event for one in announced], routes)
-    ids, sequences = [one.alert_id for one in announced], [one.sequence for one in announced]
+    await flaps.note(connection, events, routes)
+    ids, sequences = [one.alert.alert_id for one in announced], [one.alert.sequence for one in announced]
     await connection.execute(_NOTICES, ids, sequences, [one.body for one in announced], list(routes.channels))
 
 
@@ -260,31 +261,22 @@ class _Announced(NamedTuple):
     """A transition as the tables want it."""
 
     change: Change
-    event: AlertTransition
     body: str
 
     @property
-    def alert_id(self) -> str:
-        return self.change.alert.alert_id
-
-    @property
-    def sequence(self) -> int:
-        return self.change.alert.sequence
-
-
-def _announced(change: Change) -> _Announced:
-    event = change.event()
-    return _Announced(change, event, event.body().decode())
+    def alert(self) -> Alert:
+        return self.change.alert
 
 
 def _outgoing(one: _Announced, subject: str) -> Outgoing:
-    event = one.event
-    return message(one.alert_id, one.sequence, subject, event.severity, event.at, one.body.encode())
+    alert = one.alert
+    assert alert.severity is not None
+    return message(alert.alert_id, alert.sequence, subject, alert.severity, one.change.at, one.body.encode())
 
 
 def _noted(one: _Announced) -> tuple[Any, ...]:
-    change = one.change
-    return (one.alert_id, one.sequence, change.at, str(change.transition), one.body, change.note)
+    change, alert = one.change, one.alert
+    return (alert.alert_id, alert.sequence, change.at, str(change.transition), one.body, change.note)
 
 
 def _row(alert: Alert) -> tuple[Any, ...]:
@@ -309,8 +301,8 @@ def _row(alert: Alert) -> tuple[Any, ...]:
         alert.acknowledged_by,
         alert.acknowledged_at,
         alert.summary,
-        json.dumps(alert.labels),
-        json.dumps({severity.value: iso(since) for severity, since in alert.held_since.items()}),
+        to_json(alert.labels).decode(),
+        to_json(alert.held_since).decode(),
         alert.last_at,
         alert.rearm,
         alert.sequence,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from atalaia.events.alerts import AlertTransition, Severity, Transition
+from atalaia.events.alerts import AlertTransition, Severity, Transition, body_of
 
 
 class State(StrEnum):
@@ -81,28 +81,35 @@ class Change(NamedTuple):
 
     def event(self) -> AlertTransition:
         """Return what is said of the transition."""
+        return AlertTransition(**self._said())
+
+    def body(self) -> bytes:
+        """Return the event's JSON, a third of the price of the event: nothing of our own is checked again."""
+        return body_of(self._said())
+
+    def _said(self) -> dict[str, Any]:
         alert = self.alert
         assert self.transition is not None and alert.severity is not None
-        return AlertTransition(
-            alert_id=alert.alert_id,
-            transition=self.transition,
-            at=self.at,
-            rule=alert.key.rule,
-            series=alert.key.series,
-            source=alert.key.source,
-            kind=alert.key.kind,
-            group=alert.group,
-            severity=alert.severity,
-            state="resolved" if alert.state is State.RESOLVED else "firing",
-            value=alert.value,
-            threshold=alert.threshold,
-            started_at=alert.started_at,
-            summary=alert.summary,
-            description=alert.description or None,
-            runbook_url=alert.runbook_url or None,
-            labels=dict(alert.labels),
-            acknowledged_by=alert.acknowledged_by,
-            resolved_by=alert.resolved_by,
-            by=self.by,
-            flapping=alert.flapping or None,
-        )
+        return {
+            "alert_id": alert.alert_id,
+            "transition": self.transition,
+            "at": self.at,
+            "rule": alert.key.rule,
+            "series": alert.key.series,
+            "source": alert.key.source,
+            "kind": alert.key.kind,
+            "group": alert.group,
+            "severity": alert.severity,
+            "state": "resolved" if alert.state is State.RESOLVED else "firing",
+            "value": alert.value,
+            "threshold": alert.threshold,
+            "started_at": alert.started_at,
+            "summary": alert.summary,
+            "description": alert.description or None,
+            "runbook_url": alert.runbook_url or None,
+            "labels": dict(alert.labels),
+            "acknowledged_by": alert.acknowledged_by,
+            "resolved_by": alert.resolved_by,
+            "by": self.by,
+            "flapping": alert.flapping or None,
+        }

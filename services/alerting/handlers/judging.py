@@ -32,7 +32,7 @@ Give = Callable[[MetricsBatch, datetime, int], None]
 WAIT_S = 0.25
 TICK_S = 0.25
 REST_S = 0.002  # between rounds: many messages that come one by one are judged and committed together
-AT_ONCE = 200  # messages; then others have their turn
+AT_ONCE = 50  # messages; then others have their turn
 REPLAYED_AT_LEAST_S = 30.0  # so that the order of the last messages is known, whatever the rules need
 STANDBY_S = 2.0
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic_core import to_json
 
 SEVERITY_HEADER = "atalaia-severity"
-_MAY_BE_ABSENT = ("description", "runbook_url", "acknowledged_by", "resolved_by", "by", "flapping")
+_MAY_BE_ABSENT = frozenset(("description", "runbook_url", "acknowledged_by", "resolved_by", "by", "flapping"))
 
 
 class Severity(StrEnum):
@@ -68,5 +70,10 @@ class AlertTransition(BaseModel):
 
     def body(self) -> bytes:
         """Return the JSON that is published; what may be absent and is not set is left out."""
-        unset = {name for name in _MAY_BE_ABSENT if getattr(self, name) is None}
-        return self.model_dump_json(exclude=unset).encode()
+        return body_of(dict(self))
+
+
+def body_of(fields: Mapping[str, object]) -> bytes:
+    """Return the JSON of a transition, given what its fields hold, in their order."""
+    said = {name: value for name, value in fields.items() if value is not None or name not in _MAY_BE_ABSENT}
+    return to_json(said, inf_nan_mode="null")
