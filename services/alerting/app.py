@@ -72,10 +72,6 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
             tell_others=wakeup.tell,
         )
 
-        def announce_changes() -> None:
-            outbox.wake()
-            notifier.wake()
-
         judging = Judging(
             store=store,
             stream=MetricsStream(client),
@@ -83,7 +79,7 @@ async def serve(settings: AlertingSettings, lifecycle: Lifecycle) -> None:
             clock=clock,
             rules=rules,
             new_id=_ulid,
-            announce=announce_changes,
+            announce=notifier.wake,
             instruments=instruments,
             started=lifecycle.ready,
         )

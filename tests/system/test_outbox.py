@@ -70,7 +70,6 @@ class Replica:
         fences = {lease.partition: lease.fence for lease in self._leases}
         listed = [self.change(*change) for change in changes]
         await self.store.commit(fences, Position(NOW, 1, NOW), listed, judged=dict.fromkeys(fences, 0))
-        self.outbox.wake()
 
     async def drained(self) -> None:
         """Let all leave that may."""

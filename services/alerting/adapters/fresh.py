@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
@@ -42,9 +43,15 @@ class Fresh:
         """The last id that is the table's to give; None: nobody has looked yet, and nothing is kept."""
         self.changes = 0
         """Who looks at the table compares before and after."""
+        self.news = asyncio.Event()
+        """Something came, or became doubtful."""
 
     def doubt(self) -> None:
         """Leave all to the table: it may hold something that must leave first."""
+        self._leave_to_the_table()
+        self.news.set()
+
+    def _leave_to_the_table(self) -> None:
         self._commits.clear()
         self._count = 0
         self.behind, self.horizon = True, None
@@ -52,6 +59,7 @@ class Fresh:
 
     def add(self, rows: Sequence[Row], *, claimed_s: float) -> None:
         """Take what a commit has inserted, claimed no earlier than `claimed_s` (monotonic)."""
+        self.news.set()
         if self.behind and (self.horizon is None or rows[0].id <= self.horizon):
             if self.horizon is not None:
                 self.horizon = max(self.horizon, rows[-1].id)
@@ -71,7 +79,7 @@ class Fresh:
         elif first is None or first > self.horizon:
             self.behind = False
         else:  # somebody else's, for as long as it takes: meanwhile nothing may wait for it but its alert
-            self.doubt()
+            self._leave_to_the_table()
 
     def take(self, now_s: float) -> list[Row]:
         """Return what may be published now, in order. Claims that run out meanwhile are not used."""

@@ -35,19 +35,15 @@ _HAND_BACK = "UPDATE outbox SET claimed_until = NULL WHERE claimed_by = $1"
 
 
 class Outbox:
-    """Publishes what its store has just committed, on a word (`wake`), and looks for what fell behind."""
+    """Publishes what its store has just committed, and looks for what fell behind."""
 
     def __init__(self, pool: Pool, client: broker.EnduringClient, holder: str, fresh: Fresh) -> None:
         self._pool = pool
         self._pipeline = broker.Pipeline(client)
         self._holder = holder
         self._fresh = fresh
-        self._woken = asyncio.Event()
         self._looked_s = 0.0
         self.published = 0
-
-    def wake(self) -> None:
-        self._woken.set()
 
     async def run(self) -> None:
         """Drain for ever; what fails is tried again, ever more patiently."""
@@ -64,11 +60,11 @@ class Outbox:
                 continue
             try:
                 async with asyncio.timeout(LOOK_EVERY_S):
-                    await self._woken.wait()
+                    await self._fresh.news.wait()
             except TimeoutError:
                 continue
             finally:
-                self._woken.clear()
+                self._fresh.news.clear()
 
     async def drain(self) -> int:
         """Publish what may leave now, and return how many messages that were.

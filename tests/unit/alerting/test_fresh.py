@@ -148,3 +148,16 @@ def test_waves_keep_the_order_of_each_alert(alerts: list[str]) -> None:
         assert [one.id for one in left if one.alert_id == alert_id] == [
             one.id for one in given_rows if one.alert_id == alert_id
         ]
+
+
+def test_a_doubt_is_news() -> None:
+    fresh = trusting()
+    fresh.doubt()
+    assert fresh.news.is_set()
+
+
+def test_what_somebody_else_holds_is_no_news() -> None:
+    fresh = Fresh()
+    fresh.looked(fresh.changes, 3, 7)
+    fresh.looked(fresh.changes, 3, 7)
+    assert (fresh.horizon, fresh.news.is_set()) == (None, False)
