@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -14,8 +13,7 @@ from atalaia.events.headers import headers
 
 CLAIM_S = 10
 PUBLISH_WITHIN_S = 5.0
-KEPT_AT_MOST = 10_000  # rows, of about 2 KiB each
-AT_ONCE = 2000  # rows
+KEPT_AT_MOST = 20_000  # rows, of about 1.5 KiB each
 
 
 class Row(NamedTuple):
@@ -36,8 +34,7 @@ class Fresh:
 
     def __init__(self, *, at_most: int = KEPT_AT_MOST) -> None:
         self._at_most = at_most
-        self._commits: deque[tuple[float, Sequence[Row]]] = deque()
-        self._count = 0
+        self._rows: list[tuple[float, Row]] = []
         self.behind = True
         self.horizon: int | None = None
         """The last id that is the table's to give; None: nobody has looked yet, and nothing is kept."""
@@ -52,8 +49,7 @@ class Fresh:
         self.news.set()
 
     def _leave_to_the_table(self) -> None:
-        self._commits.clear()
-        self._count = 0
+        self._rows = []
         self.behind, self.horizon = True, None
         self.changes += 1
 
@@ -65,9 +61,8 @@ class Fresh:
                 self.horizon = max(self.horizon, rows[-1].id)
             self.changes += 1
             return
-        self._commits.append((claimed_s, rows))
-        self._count += len(rows)
-        if self._count > self._at_most:
+        self._rows += [(claimed_s, row) for row in rows]
+        if len(self._rows) > self._at_most:
             self.doubt()
 
     def looked(self, changes: int, first: int | None, last: int | None) -> None:
@@ -82,33 +77,25 @@ class Fresh:
             self._leave_to_the_table()
 
     def take(self, now_s: float) -> list[Row]:
-        """Return what may be published now, in order. Claims that run out meanwhile are not used."""
-        taken: list[Row] = []
-        while not self.behind and self._commits and len(taken) < AT_ONCE:
-            claimed_s, rows = self._commits[0]
-            if now_s + PUBLISH_WITHIN_S > claimed_s + CLAIM_S:
-                self.doubt()
-                return []
-            self._commits.popleft()
-            self._count -= len(rows)
-            taken += rows
-        return taken
+        """Return what may be published now: of each alert its first, so that nothing refused is overtaken.
 
-
-def waves(rows: Sequence[Row]) -> list[list[Row]]:
-    """Return rows such that each list holds an alert once, after the lists with its earlier rows.
-
-    What a broker refuses of one list must not be overtaken, so the next waits for all of it.
-    """
-    found: list[list[Row]] = []
-    seen: dict[str, int] = {}
-    for row in rows:
-        number = seen.get(row.alert_id, 0)
-        seen[row.alert_id] = number + 1
-        if number == len(found):
-            found.append([])
-        found[number].append(row)
-    return found
+        What is taken is published, or all of it is in doubt, before the next is taken. Claims that
+        would run out meanwhile are not used.
+        """
+        if self.behind or not self._rows:
+            return []
+        if now_s + PUBLISH_WITHIN_S > self._rows[0][0] + CLAIM_S:
+            self.doubt()
+            return []
+        taken: dict[str, Row] = {}
+        kept = []
+        for claimed_s, row in self._rows:
+            if row.alert_id in taken:
+                kept.append((claimed_s, row))
+            else:
+                taken[row.alert_id] = row
+        self._rows = kept
+        return list(taken.values())
 
 
 def message(alert_id: str, sequence: int, subject: str, severity: str, at: datetime, body: bytes) -> Outgoing:

@@ -13,10 +13,11 @@ from atalaia import log as _log
 from atalaia.database import Pool
 from atalaia.errors import Transient
 from atalaia.resilience.backoff import delay_s
-from services.alerting.adapters.fresh import AT_ONCE, CLAIM_S, PUBLISH_WITHIN_S, Fresh, Row, message, waves
+from services.alerting.adapters.fresh import CLAIM_S, PUBLISH_WITHIN_S, Fresh, Row, message
 
 _log_ = _log.get("outbox")
 LOOK_EVERY_S = 5.0
+CLAIMED_AT_ONCE = 2000  # rows
 
 # only the earliest undelivered row of an alert may leave: order per alert
 _CLAIM = """
@@ -84,11 +85,11 @@ class Outbox:
         now_s = time.monotonic()
         if self._fresh.behind or now_s >= self._looked_s + LOOK_EVERY_S:
             if rows := await self._claimed():
-                return await self._leave([rows])
+                return await self._leave(rows)
             self._looked_s = now_s
             if self._fresh.behind:
                 await self._look()
-        return await self._leave(waves(self._fresh.take(time.monotonic())))
+        return await self._leave(self._fresh.take(time.monotonic()))
 
     async def hand_back(self) -> None:
         """Let others publish at once what is left here."""
@@ -101,7 +102,7 @@ class Outbox:
         async with self._pool.transaction() as connection:
             # a plan from when the table was empty would read it all for each row
             await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-            rows = await connection.fetch(_CLAIM, self._holder, CLAIM_S, own_up_to, AT_ONCE)
+            rows = await connection.fetch(_CLAIM, self._holder, CLAIM_S, own_up_to, CLAIMED_AT_ONCE)
         return [_row(row) for row in rows]
 
     async def _look(self) -> None:
@@ -111,27 +112,17 @@ class Outbox:
         assert found is not None
         self._fresh.looked(changes, found["first"], found["last"])
 
-    async def _leave(self, parts: Sequence[Sequence[Row]]) -> int:
-        """Publish part after part, as long as all arrive, and delete what did."""
-        until_s = time.monotonic() + PUBLISH_WITHIN_S
-        arrived: list[int] = []
-        trouble: Transient | None = None
-        for wave in parts:
-            within_s = until_s - time.monotonic()
-            if within_s <= 0:
-                trouble = Transient("the claim runs out before all has left")
-                break
-            outcomes = await self._pipeline.publish([row.message for row in wave], within_s=within_s)
-            arrived += [row.id for row, outcome in zip(wave, outcomes, strict=True) if outcome is None]
-            trouble = next((outcome for outcome in outcomes if outcome is not None), None)
-            if trouble is not None:
-                break
+    async def _leave(self, rows: Sequence[Row]) -> int:
+        """Publish rows of different alerts, and delete what arrived."""
+        outcomes = await self._pipeline.publish([row.message for row in rows], within_s=PUBLISH_WITHIN_S)
+        arrived = [row.id for row, outcome in zip(rows, outcomes, strict=True) if outcome is None]
         if arrived:
             async with self._pool.session() as connection:
                 await connection.execute(_DELETE, arrived)
             self.published += len(arrived)
-        if trouble is not None:
-            raise trouble
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
         return len(arrived)
 
 

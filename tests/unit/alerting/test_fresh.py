@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.alerting.adapters.fresh import CLAIM_S, PUBLISH_WITHIN_S, Fresh, Row, message, waves
+from services.alerting.adapters.fresh import CLAIM_S, PUBLISH_WITHIN_S, Fresh, Row, message
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -18,7 +18,7 @@ def row(number: int, alert_id: str = "A") -> Row:
 
 
 def rows(*numbers: int) -> list[Row]:
-    return [row(number) for number in numbers]
+    return [row(number, f"A{number}") for number in numbers]
 
 
 def trusting(*, at_most: int = 10) -> Fresh:
@@ -125,29 +125,35 @@ def test_a_claim_that_ends_before_the_publishing_may_is_not_used() -> None:
     assert (taken(fresh, CLAIM_S - PUBLISH_WITHIN_S + 0.1), fresh.behind) == ([], True)
 
 
-ALERTS = st.lists(st.sampled_from("ABC"))
+ALERTS = st.lists(st.sampled_from("ABC"), max_size=10)
+
+
+def all_taken(alerts: list[str]) -> list[list[Row]]:
+    fresh, found = trusting(), []
+    for number, alert_id in enumerate(alerts):
+        fresh.add([row(number, alert_id)], claimed_s=0.0)
+    while rows := fresh.take(0.0):
+        found.append(rows)
+    return found
 
 
 @given(ALERTS)
-def test_waves_lose_and_invent_nothing(alerts: list[str]) -> None:
-    given_rows = [row(number, alert_id) for number, alert_id in enumerate(alerts)]
-    assert sorted(one.id for wave in waves(given_rows) for one in wave) == list(range(len(alerts)))
+def test_what_is_taken_in_the_end_is_all(alerts: list[str]) -> None:
+    assert sorted(one.id for rows in all_taken(alerts) for one in rows) == list(range(len(alerts)))
 
 
 @given(ALERTS)
-def test_a_wave_has_an_alert_once(alerts: list[str]) -> None:
-    for wave in waves([row(number, alert_id) for number, alert_id in enumerate(alerts)]):
-        assert len({one.alert_id for one in wave}) == len(wave)
+def test_of_an_alert_one_is_taken_at_a_time(alerts: list[str]) -> None:
+    for rows in all_taken(alerts):
+        assert len({one.alert_id for one in rows}) == len(rows)
 
 
 @given(ALERTS)
-def test_waves_keep_the_order_of_each_alert(alerts: list[str]) -> None:
-    given_rows = [row(number, alert_id) for number, alert_id in enumerate(alerts)]
-    left = [one for wave in waves(given_rows) for one in wave]
+def test_each_alert_leaves_in_its_order(alerts: list[str]) -> None:
+    left = [one for rows in all_taken(alerts) for one in rows]
     for alert_id in "ABC":
-        assert [one.id for one in left if one.alert_id == alert_id] == [
-            one.id for one in given_rows if one.alert_id == alert_id
-        ]
+        ids = [one.id for one in left if one.alert_id == alert_id]
+        assert ids == sorted(ids)
 
 
 def test_a_doubt_is_news() -> None:
