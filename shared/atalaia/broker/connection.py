@@ -14,6 +14,7 @@ from nats.aio.subscription import Subscription
 
 from atalaia import log as _log
 from atalaia.broker.raw import Raw, header_lines
+from atalaia.broker.wire import WireParser
 from atalaia.errors import Transient
 from atalaia.resilience.ending import bounded
 
@@ -33,6 +34,7 @@ class EnduringClient(Client):
 
     def __init__(self) -> None:
         super().__init__()
+        self._ps = WireParser(self)
         self._hearing: dict[int, Hear] = {}
 
     async def request(self, *arguments: Any, **named: Any) -> Msg:
@@ -59,10 +61,12 @@ class EnduringClient(Client):
             del self._hearing[number]
             raise
 
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None
+    ) -> None:
         hear = self._hearing.get(sid)
         if hear is None:
-            await super()._process_msg(sid, subject, reply, data, headers)
+            await super()._process_msg(sid, subject, reply, data, headers)  # type: ignore[arg-type]
             return
         self.stats["in_msgs"] += 1
         self.stats["in_bytes"] += len(data)
