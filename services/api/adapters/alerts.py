@@ -18,25 +18,29 @@ from services.api.domain.active import Known
 from services.api.ports import AlertQuery, AlertRecord
 
 ANSWERS_WITHIN_S = 3.0
-_FIELDS = """
+_ALERT = """
 SELECT a.alert_id, t.transition, coalesce(t.at, a.last_at) AS at, a.rule, a.series, a.source, a.kind,
        a."group", a.severity, a.state, a.value, a.threshold, a.started_at, a.summary, a.labels, a.resolved_at,
        a.resolved_by, a.acknowledged_by, a.acknowledged_until, a.description, a.runbook_url, a.flapping,
        a.stale, t.event, a.sequence
-FROM alerts a LEFT JOIN alert_transitions t ON t.alert_id = a.alert_id AND t.sequence = a.sequence"""
-_PAGE = f"""{_FIELDS}
-WHERE ($1::text IS NULL OR a.state = $1) AND ($2::text IS NULL OR a.severity = $2)
-  AND ($3::text IS NULL OR a.rule = $3)
-  AND ($4::text IS NULL OR a.source = $4) AND ($5::text IS NULL OR a.alert_id < $5)
-  AND ($6::timestamptz IS NULL OR a.resolved_at IS NULL OR a.resolved_at >= $6)
-  AND ($7::timestamptz IS NULL OR a.started_at <= $7)
-ORDER BY a.alert_id DESC LIMIT $8"""
-_ONE = f"{_FIELDS} WHERE a.alert_id = $1"
-_FIRING = f"{_FIELDS} WHERE a.state = 'firing'"
-_ALL_FIRING = f"{_FIELDS} WHERE a.state = 'firing' ORDER BY a.alert_id DESC"
-_CURRENT = f"""
-({_FIELDS} WHERE a.state IN ('pending', 'firing') ORDER BY a.alert_id DESC LIMIT $2)
-UNION ALL {_FIELDS} WHERE a.state = 'resolved' AND a.alert_id = ANY ($1::text[])"""
+FROM"""
+_LAST = "a LEFT JOIN alert_transitions t ON t.alert_id = a.alert_id AND t.sequence = a.sequence"
+# chosen first, then joined: not each that might be chosen with its last transition
+_CHOSEN = """(
+    SELECT * FROM alerts
+    WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR severity = $2)
+      AND ($3::text IS NULL OR rule = $3)
+      AND ($4::text IS NULL OR source = $4) AND ($5::text IS NULL OR alert_id < $5)
+      AND ($6::timestamptz IS NULL OR resolved_at IS NULL OR resolved_at >= $6)
+      AND ($7::timestamptz IS NULL OR started_at <= $7)
+    ORDER BY alert_id DESC LIMIT $8)"""
+_UNRESOLVED = "(SELECT * FROM alerts WHERE state IN ('pending', 'firing') ORDER BY alert_id DESC LIMIT $2)"
+_PAGE = f"{_ALERT} {_CHOSEN} {_LAST} ORDER BY a.alert_id DESC"
+_ONE = f"{_ALERT} alerts {_LAST} WHERE a.alert_id = $1"
+_FIRING = f"{_ALERT} alerts {_LAST} WHERE a.state = 'firing'"
+_ALL_FIRING = f"{_ALERT} alerts {_LAST} WHERE a.state = 'firing' ORDER BY a.alert_id DESC"
+_CURRENT = f"""{_ALERT} {_UNRESOLVED} {_LAST}
+UNION ALL {_ALERT} alerts {_LAST} WHERE a.state = 'resolved' AND a.alert_id = ANY ($1::text[])"""
 _SILENCES = "SELECT matchers FROM silences WHERE starts_at <= now() AND ends_at > now()"
 _DELIVERIES = """
 SELECT t.at, d.channel, t.attempt, t.outcome, t.http_status, t.detail
