@@ -261,6 +261,20 @@ async def _value(value: int) -> int:
     return value
 
 
+@pytest.mark.parametrize(
+    "limits, mode",
+    [({}, "force_custom_plan"), ({"transaction_pooling": True}, "auto")],
+    ids=["asked", "proxy"],
+)
+async def test_sessions_have_the_settings_asked_for_but_not_through_a_proxy_that_may_refuse_them(
+    make: Make, limits: dict[str, bool], mode: str
+) -> None:
+    pool = make(server_settings={"plan_cache_mode": "force_custom_plan"}, **limits)
+    async with pool.session() as connection:
+        assert await connection.fetchval("SHOW plan_cache_mode") == mode
+        assert await connection.fetchval("SHOW application_name") == NAME
+
+
 async def create(pool: Pool) -> None:
     async with pool.session() as connection:
         await connection.execute("CREATE TABLE t (n int PRIMARY KEY)")
@@ -268,19 +282,3 @@ async def create(pool: Pool) -> None:
 
 async def active(url: str) -> int:
     return len([state for _, state in await sessions_of(url, NAME) if state != "idle"])
-
-
-@pytest.mark.parametrize(
-    "limits, mode",
-    [
-        ({}, "auto"),
-        ({"plan_each_time": True}, "force_custom_plan"),
-        ({"plan_each_time": True, "transaction_pooling": True}, "auto"),
-    ],
-    ids=["kept", "each time", "through a proxy, which may refuse the setting"],
-)
-async def test_plans_are_made_anew_where_that_is_asked_for(
-    make: Make, limits: dict[str, bool], mode: str
-) -> None:
-    async with make(**limits).session() as connection:
-        assert await connection.fetchval("SHOW plan_cache_mode") == mode

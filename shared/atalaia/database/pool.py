@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -47,7 +47,7 @@ class Pool:
         slow_s: float = 1.0,
         reset_always: bool = False,
         transaction_pooling: bool = False,
-        plan_each_time: bool = False,
+        server_settings: Mapping[str, str] | None = None,
         application: str = "atalaia",
     ) -> None:
         """Set the limits.
@@ -62,8 +62,8 @@ class Pool:
                 statements whose text shows that they leave some (SET, LISTEN, advisory locks, …).
             transaction_pooling: a proxy stands between that may hand each transaction
                 to another server connection (PgBouncer's `pool_mode = transaction`).
-            plan_each_time: plan a statement for the tables as they are now. A plan that is kept, made
-                while a table was empty, reads all of that table until the server's next ANALYZE.
+            server_settings: Postgres' settings for our sessions, such as `plan_cache_mode`; not with
+                `transaction_pooling`, whose proxies refuse them.
             application: what Postgres calls our sessions, and the pool's name in its metrics.
         """
         if not 0 <= kept <= most or most < 1:
@@ -78,8 +78,7 @@ class Pool:
         self._retry_within_s = retry_within_s
         self._slow_s = slow_s
         self._transaction_pooling = transaction_pooling
-        # with a proxy no statement is kept, so none keeps a plan; and a proxy may refuse the setting
-        self._plan_each_time = plan_each_time and not transaction_pooling
+        self._server_settings = {} if transaction_pooling else dict(server_settings or {})
         self._reset_when = ResetWhen.of(always=reset_always, transaction_pooling=transaction_pooling)
         self._application = application
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
@@ -183,9 +182,6 @@ class Pool:
     async def _open(self) -> asyncpg.Pool[asyncpg.Record]:
         if self._closed:
             raise Transient("postgres: the pool is closed")
-        settings = {"application_name": self._application}
-        if self._plan_each_time:
-            settings["plan_cache_mode"] = "force_custom_plan"
         pool = asyncpg.create_pool(
             self._url,
             min_size=0,  # a floor here would have to be connected before anybody is served
@@ -196,7 +192,7 @@ class Pool:
             timeout=min(CONNECT_WITHIN_S, self._acquire_timeout_s),
             connection_class=WatchedConnection,
             init=self._watch,
-            server_settings=settings,
+            server_settings={**self._server_settings, "application_name": self._application},
             statement_cache_size=0 if self._transaction_pooling else STATEMENTS_PREPARED,
         )
         await pool  # connects nothing, so nobody can come in between

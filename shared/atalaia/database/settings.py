@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -35,7 +36,7 @@ class DatabaseSettings(Settings):
             )
         return self
 
-    def make_pool(self, application: str, *, plan_each_time: bool = False) -> Pool:
+    def make_pool(self, application: str, server_settings: Mapping[str, str] | None = None) -> Pool:
         """Return a pool with these limits; it connects at the first use."""
         return Pool(
             self.database_url,
@@ -44,6 +45,6 @@ class DatabaseSettings(Settings):
             acquire_timeout_s=self.database_acquire_timeout_s,
             statement_timeout_s=self.database_statement_timeout_s,
             transaction_pooling=self.database_transaction_pooling,
-            plan_each_time=plan_each_time,
+            server_settings=server_settings,
             application=application,
         )
