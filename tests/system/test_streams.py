@@ -11,6 +11,7 @@ import pytest
 from nats.aio.client import Client
 
 from atalaia import broker
+from atalaia.broker.topology import LEAST_BYTES
 from atalaia.embedded import Servers
 from atalaia.events.streams import Stream, streams
 
@@ -62,3 +63,19 @@ async def test_streams_are_updated_where_they_differ_and_only_there(
     assert (await jetstream.stream_info(wanted[0].name)).config.max_bytes == 2**21
     for stream in wanted:
         await jetstream.delete_stream(stream.name)
+
+
+async def test_a_stream_for_which_the_disk_has_no_room_is_kept_smaller_and_up_to_date_otherwise(
+    client: Client,
+) -> None:
+    jetstream = client.jetstream()
+    wanted = replace(strangers()[0], max_bytes=2**50)
+    await broker.ensure_streams(jetstream, [wanted])
+    made = (await jetstream.stream_info(wanted.name)).config
+    assert made.max_bytes is not None
+    assert LEAST_BYTES <= made.max_bytes < wanted.max_bytes
+    for max_age_s in (wanted.max_age_s, wanted.max_age_s / 2):
+        await broker.ensure_streams(jetstream, [replace(wanted, max_age_s=max_age_s)])
+        found = (await jetstream.stream_info(wanted.name)).config
+        assert (found.max_bytes, found.max_age) == (made.max_bytes, max_age_s)
+    await jetstream.delete_stream(wanted.name)

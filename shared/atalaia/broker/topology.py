@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import nats.errors
 from nats.js import JetStreamContext
 from nats.js.api import RetentionPolicy, StorageType, StoreCompression, StreamConfig, SubjectTransform
-from nats.js.errors import BadRequestError, NotFoundError
+from nats.js.errors import BadRequestError, NotFoundError, ServerError
 from nats.js.errors import Error as JetStreamError
 
 from atalaia.errors import Misconfigured, Transient
 from atalaia.events.streams import Stream
 
 _IN_USE_WITH_OTHER_CONFIG = 10058
+_NO_ROOM = 10047
+LEAST_BYTES = 16 * 2**20
 
 
 async def ensure_streams(
     js: JetStreamContext, streams: Iterable[Stream], *, replicas: int = 1, only_missing: bool = False
 ) -> None:
     """Create what is missing and, unless `only_missing`, update what differs.
+
+    A stream for whose `max_bytes` the broker has no room is kept smaller, until there is.
 
     Raises:
         Transient: the broker is away or not ready.
@@ -45,15 +50,34 @@ async def _ensure(js: JetStreamContext, stream: Stream, replicas: int, only_miss
         await _add(js, config)
         return
     if not only_missing and _differs(found, config):
-        await js.update_stream(config)
+        await _update(js, found, config)
 
 
 async def _add(js: JetStreamContext, config: StreamConfig) -> None:
+    while True:
+        try:
+            await js.add_stream(config)
+        except BadRequestError as error:  # another replica was faster
+            if error.err_code != _IN_USE_WITH_OTHER_CONFIG:
+                raise
+        except ServerError as error:
+            smaller = (config.max_bytes or 0) // 2
+            if error.err_code != _NO_ROOM or smaller < LEAST_BYTES:
+                raise
+            config = replace(config, max_bytes=smaller)
+            continue
+        return
+
+
+async def _update(js: JetStreamContext, found: StreamConfig, config: StreamConfig) -> None:
     try:
-        await js.add_stream(config)
-    except BadRequestError as error:  # another replica was faster
-        if error.err_code != _IN_USE_WITH_OTHER_CONFIG:
+        await js.update_stream(config)
+    except ServerError as error:
+        as_large = replace(config, max_bytes=found.max_bytes)
+        if error.err_code != _NO_ROOM or as_large == config:
             raise
+        if _differs(found, as_large):
+            await js.update_stream(as_large)
 
 
 def _differs(found: StreamConfig, wanted: StreamConfig) -> bool:
