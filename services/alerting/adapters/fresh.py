@@ -21,7 +21,18 @@ class Row(NamedTuple):
 
     id: int
     alert_id: str
-    message: Outgoing
+    sequence: int
+    subject: str
+    severity: str
+    at: datetime
+    body: str
+
+    def message(self) -> Outgoing:
+        """Return the announcement; the same one whoever sends it, and however often."""
+        message_id = f"{self.alert_id}:{self.sequence}"
+        about = headers(message_id=message_id, type="alert", source="alerting", at=self.at)
+        about[SEVERITY_HEADER] = self.severity
+        return Outgoing(self.subject, self.body.encode(), about)
 
 
 class Fresh:
@@ -96,10 +107,3 @@ class Fresh:
                 taken[row.alert_id] = row
         self._rows = kept
         return list(taken.values())
-
-
-def message(alert_id: str, sequence: int, subject: str, severity: str, at: datetime, body: bytes) -> Outgoing:
-    """Return the announcement of a transition; the same one whoever sends it, and however often."""
-    about = headers(message_id=f"{alert_id}:{sequence}", type="alert", source="alerting", at=at)
-    about[SEVERITY_HEADER] = severity
-    return Outgoing(subject, body, about)

@@ -6,14 +6,12 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-import asyncpg
-
 from atalaia import broker
 from atalaia import log as _log
 from atalaia.database import Pool
 from atalaia.errors import Transient
 from atalaia.resilience.backoff import delay_s
-from services.alerting.adapters.fresh import CLAIM_S, PUBLISH_WITHIN_S, Fresh, Row, message
+from services.alerting.adapters.fresh import CLAIM_S, PUBLISH_WITHIN_S, Fresh, Row
 
 _log_ = _log.get("outbox")
 LOOK_EVERY_S = 5.0
@@ -103,7 +101,7 @@ class Outbox:
             # a plan from when the table was empty would read it all for each row
             await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
             rows = await connection.fetch(_CLAIM, self._holder, CLAIM_S, own_up_to, CLAIMED_AT_ONCE)
-        return [_row(row) for row in rows]
+        return [Row(*row) for row in rows]
 
     async def _look(self) -> None:
         changes = self._fresh.changes
@@ -114,7 +112,7 @@ class Outbox:
 
     async def _leave(self, rows: Sequence[Row]) -> int:
         """Publish rows of different alerts, and delete what arrived."""
-        outcomes = await self._pipeline.publish([row.message for row in rows], within_s=PUBLISH_WITHIN_S)
+        outcomes = await self._pipeline.publish([row.message() for row in rows], within_s=PUBLISH_WITHIN_S)
         arrived = [row.id for row, outcome in zip(rows, outcomes, strict=True) if outcome is None]
         if arrived:
             async with self._pool.session() as connection:
@@ -124,13 +122,3 @@ class Outbox:
             if outcome is not None:
                 raise outcome
         return len(arrived)
-
-
-def _row(row: asyncpg.Record) -> Row:
-    return Row(
-        row["id"],
-        row["alert_id"],
-        message(
-            row["alert_id"], row["sequence"], row["subject"], row["severity"], row["at"], row["body"].encode()
-        ),
-    )

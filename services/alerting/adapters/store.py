@@ -7,17 +7,16 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import asyncpg
 from pydantic_core import to_json
 
-from atalaia.broker import Outgoing
 from atalaia.database import Connection, Pool
 from atalaia.events.alerts import Severity
 from atalaia.events.subjects import alerts_subject
 from services.alerting.adapters import flaps
-from services.alerting.adapters.fresh import CLAIM_S, Fresh, Row, message
+from services.alerting.adapters.fresh import CLAIM_S, Fresh, Row
 from services.alerting.domain.alert import Alert, Change, Key, State
 from services.alerting.domain.routes import Routes
 from services.alerting.ports import Census, Lease, LeaseLost, Position, Whereabouts
@@ -213,10 +212,10 @@ class PostgresStore:
         kept.sort(key=lambda alert: alert.state is not State.RESOLVED)
         if kept:
             await connection.execute(_UPSERT, *zip(*map(_row, kept), strict=True))
-        announced = [_Announced(one, one.body().decode()) for one in changes if one.transition is not None]
+        announced = [one if one.said else one.spoken() for one in changes if one.transition is not None]
         return await self._tell(connection, announced) if announced else []
 
-    async def _tell(self, connection: Connection, announced: list[_Announced]) -> list[Row]:
+    async def _tell(self, connection: Connection, announced: list[Change]) -> list[Row]:
         """Note transitions, and have the stream and the channels be told, where that was not done before."""
         subjects = [alerts_subject(one.alert.key.rule, one.alert.key.source) for one in announced]
         severities = [one.alert.severity for one in announced]
@@ -234,17 +233,21 @@ class PostgresStore:
         ids = {(row["alert_id"], row["sequence"]): row["id"] for row in inserted}
         rows, new = [], []
         for one, subject in zip(announced, subjects, strict=True):
-            number = ids.get((one.alert.alert_id, one.alert.sequence))
+            alert = one.alert
+            number = ids.get((alert.alert_id, alert.sequence))
             if number is not None:
+                assert alert.severity is not None
                 new.append(one)
-                rows.append(Row(number, one.alert.alert_id, _outgoing(one, subject)))
+                rows.append(
+                    Row(number, alert.alert_id, alert.sequence, subject, alert.severity, one.at, one.said)
+                )
         if new and self.routes.channels:
             await _notify(connection, new, self.routes)
         return rows
 
 
-async def _notify(connection: Connection, announced: list[_Announced], routes: Routes) -> None:
-    events = [one.change.event() for one in announced]
+async def _notify(connection: Connection, announced: list[Change], routes: Routes) -> None:
+    events = [one.event() for one in announced]
     told = [
         (event.alert_id, to.channel, to.group, to.interval_s, to.remind_s)
         for event in events
@@ -254,29 +257,12 @@ async def _notify(connection: Connection, announced: list[_Announced], routes: R
         await connection.execute(_RECIPIENTS, *zip(*told, strict=True))
     await flaps.note(connection, events, routes)
     ids, sequences = [one.alert.alert_id for one in announced], [one.alert.sequence for one in announced]
-    await connection.execute(_NOTICES, ids, sequences, [one.body for one in announced], list(routes.channels))
+    await connection.execute(_NOTICES, ids, sequences, [one.said for one in announced], list(routes.channels))
 
 
-class _Announced(NamedTuple):
-    """A transition as the tables want it."""
-
-    change: Change
-    body: str
-
-    @property
-    def alert(self) -> Alert:
-        return self.change.alert
-
-
-def _outgoing(one: _Announced, subject: str) -> Outgoing:
+def _noted(one: Change) -> tuple[Any, ...]:
     alert = one.alert
-    assert alert.severity is not None
-    return message(alert.alert_id, alert.sequence, subject, alert.severity, one.change.at, one.body.encode())
-
-
-def _noted(one: _Announced) -> tuple[Any, ...]:
-    change, alert = one.change, one.alert
-    return (alert.alert_id, alert.sequence, change.at, str(change.transition), one.body, change.note)
+    return (alert.alert_id, alert.sequence, one.at, str(one.transition), one.said, one.note)
 
 
 def _row(alert: Alert) -> tuple[Any, ...]:

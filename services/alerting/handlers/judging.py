@@ -95,9 +95,9 @@ class Session:
     unfair: bool = False
 
     def taken(self) -> list[Change]:
-        """Return the changes; from here on they are somebody else's."""
+        """Return the changes, with what is to be said; from here on they are somebody else's."""
         changes, self.changes = self.changes, []
-        return changes
+        return [change.spoken() for change in changes]
 
 
 class Judging:

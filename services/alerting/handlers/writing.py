@@ -12,10 +12,10 @@ from atalaia.errors import Transient
 from services.alerting.domain.alert import Change
 from services.alerting.ports import LeaseLost, Position
 
-CHANGES_AT_ONCE = 2000
+CHANGES_AT_ONCE = 4000
 COMPACTED_FROM = 20_000  # changes in waiting
 WAITING_AT_MOST = 100_000  # changes, of about 1 KiB each
-AHEAD = 3 * CHANGES_AT_ONCE  # changes: enough for the store never to wait for the judging
+AHEAD = 2 * CHANGES_AT_ONCE  # changes: enough for the store never to wait for the judging
 STUCK_AFTER_S = 1.0
 
 

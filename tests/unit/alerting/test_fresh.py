@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.alerting.adapters.fresh import CLAIM_S, PUBLISH_WITHIN_S, Fresh, Row, message
+from services.alerting.adapters.fresh import CLAIM_S, PUBLISH_WITHIN_S, Fresh, Row
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
 def row(number: int, alert_id: str = "A") -> Row:
-    return Row(number, alert_id, message(alert_id, number, "subject", "warning", NOON, b"{}"))
+    return Row(number, alert_id, number, "subject", "warning", NOON, "{}")
 
 
 def rows(*numbers: int) -> list[Row]:
