@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from atalaia.errors import Transient
 from services.alerting.domain.alert import Alert, Change, Key
@@ -102,9 +102,18 @@ class Peers(Protocol):
         """Return what another replica answers. Raises `Transient` where none does."""
 
 
+class Letter(NamedTuple):
+    """A message that nobody can process, and why."""
+
+    subject: str
+    body: bytes
+    sequence: int
+    reason: str
+
+
 class DeadLetters(Protocol):
-    async def bury(self, subject: str, body: bytes, *, sequence: int, reason: str) -> None:
-        """Keep what cannot be processed; saying it twice keeps it once."""
+    async def bury(self, letters: Sequence[Letter]) -> None:
+        """Keep what cannot be processed; saying it twice keeps it once. Raises `Transient`."""
 
 
 @dataclass(frozen=True, slots=True)

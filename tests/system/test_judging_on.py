@@ -1,12 +1,13 @@
-"""Postgres is away: judging goes on, and what it decided is written, once and in order, when it is back."""
+"""Postgres is away, or the place of dead letters: judging goes on, and passes nothing that is not kept."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -15,8 +16,9 @@ from atalaia import broker
 from atalaia.clock import SystemClock
 from atalaia.database import Pool, migrate
 from atalaia.embedded import Servers
+from atalaia.errors import Transient
 from atalaia.events.metrics import MetricsBatch
-from atalaia.events.streams import streams
+from atalaia.events.streams import DEAD_STREAM, METRICS_STREAM, streams
 from atalaia.events.subjects import metrics_subject
 from atalaia.service import Instruments
 from services.alerting.adapters.deadletters import StreamDeadLetters
@@ -25,6 +27,7 @@ from services.alerting.adapters.stream import MetricsStream
 from services.alerting.app import MIGRATIONS
 from services.alerting.domain.rules_file import load_rules
 from services.alerting.handlers.judging import Judging
+from services.alerting.ports import Letter
 from tests.system.storm.door import Door, Trap
 
 RULES = """
@@ -117,3 +120,81 @@ async def test_judging_goes_on_without_postgres(
         await door.shut()
     assert told == ["fired", "resolved"] * (len(told) // 2)
     assert announced == len(told)
+
+
+class Gate:
+    """Dead letters that are kept when the gate is open, and refused as often as is said."""
+
+    def __init__(self, client: broker.EnduringClient, *, refusals: int) -> None:
+        self._kept = StreamDeadLetters(client)
+        self._refusals = refusals
+        self.asked = 0
+        self.open = asyncio.Event()
+
+    async def bury(self, letters: Sequence[Letter]) -> None:
+        self.asked += len(letters)
+        await self.open.wait()
+        if self._refusals:
+            self._refusals -= 1
+            raise Transient("no room for the dead")
+        await self._kept.bury(letters)
+
+
+@pytest.mark.parametrize("refusals", [0, 2])
+async def test_what_nobody_can_process_is_passed_only_once_it_is_kept(
+    servers: Servers, database_url: str, refusals: int
+) -> None:
+    await migrate(database_url, MIGRATIONS)
+    client = await broker.connect(servers.nats.url, name="test")
+    jetstream = client.jetstream()
+    await broker.ensure_streams(jetstream, streams(), replicas=1)
+    pool = Pool(database_url, kept=1)
+    gate, mark = Gate(client, refusals=refusals), uuid4().hex
+    judging = Judging(
+        store=PostgresStore(pool, "one"),
+        stream=MetricsStream(client),
+        dead=gate,
+        clock=SystemClock(),
+        rules=load_rules(RULES, file="rules.yaml"),
+        new_id=lambda at: f"{mark}-{at.timestamp():.6f}",
+        announce=lambda: None,
+        instruments=Instruments(),
+        started=asyncio.Event(),
+    )
+    before = (await jetstream.stream_info(METRICS_STREAM)).state.last_seq
+    for number in range(300):
+        await client.publish(metrics_subject("test", mark, mark), f"{mark} {number}".encode())
+    batch = MetricsBatch(
+        source=mark, kind="test", at=datetime.now(UTC), interval_s=1.0, gauges={"judged_on.value": 0.9}
+    )
+    await jetstream.publish(metrics_subject("test", mark, mark), batch.body())
+    database = await asyncpg.connect(database_url)
+
+    async def position() -> int:
+        return int(await database.fetchval("SELECT max(position) FROM partitions"))
+
+    running = asyncio.create_task(judging.run())
+    try:
+        await until(lambda: gate.asked >= 50)
+        assert await position() <= before
+        gate.open.set()
+        async with asyncio.timeout(PATIENCE_S):
+            while await position() < before + 301:
+                await asyncio.sleep(0.05)
+        fired = await database.fetchval("SELECT count(*) FROM alerts WHERE source = $1", mark)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        await database.close()
+        await pool.close(within_s=1.0)
+    dead = await jetstream.pull_subscribe("atalaia.dead.alerting", stream=DEAD_STREAM)
+    kept: list[bytes] = []
+    async with asyncio.timeout(PATIENCE_S):
+        while len(kept) < 300:
+            kept += [
+                one.data for one in await dead.fetch(500, timeout=5) if one.data.startswith(mark.encode())
+            ]
+    await dead.unsubscribe()
+    await broker.close(client)
+    assert sorted(kept) == sorted(f"{mark} {number}".encode() for number in range(300))
+    assert fired == 1

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from nats.aio.client import Client
+import asyncio
+from collections.abc import Sequence
 
 from atalaia import broker
 from atalaia.events.subjects import dead_subject
+from services.alerting.ports import Letter
 
 BODY_AT_MOST = 64 * 1024
+WITHIN_S = 5.0
 
 
 class StreamDeadLetters:
-    def __init__(self, client: Client) -> None:
-        self._jetstream = client.jetstream(timeout=5)
+    def __init__(self, client: broker.EnduringClient) -> None:
+        self._pipeline = broker.Pipeline(client)
+        self._turn = asyncio.Lock()
 
-    async def bury(self, subject: str, body: bytes, *, sequence: int, reason: str) -> None:
-        headers = {
-            "Nats-Msg-Id": f"dead:{subject}:{sequence}",
-            "atalaia-reason": " ".join(reason.split())[:500].encode("ascii", "replace").decode(),
-            "atalaia-subject": subject,
-            "atalaia-sequence": str(sequence),
-            "atalaia-size": str(len(body)),
-        }
-        await broker.publish(self._jetstream, dead_subject("alerting"), body[:BODY_AT_MOST], headers=headers)
+    async def bury(self, letters: Sequence[Letter]) -> None:
+        async with self._turn:
+            outcomes = await self._pipeline.publish([_outgoing(one) for one in letters], within_s=WITHIN_S)
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+
+
+def _outgoing(letter: Letter) -> broker.Outgoing:
+    headers = {
+        "Nats-Msg-Id": f"dead:{letter.subject}:{letter.sequence}",
+        "atalaia-reason": " ".join(letter.reason.split())[:500].encode("ascii", "replace").decode(),
+        "atalaia-subject": letter.subject,
+        "atalaia-sequence": str(letter.sequence),
+        "atalaia-size": str(len(letter.body)),
+    }
+    return broker.Outgoing(dead_subject("alerting"), letter.body[:BODY_AT_MOST], headers)

@@ -24,7 +24,7 @@ from services.alerting.domain.judge import Judge, RuleState
 from services.alerting.domain.rules import Rules
 from services.alerting.handlers.reading import BatchReader, partition_in
 from services.alerting.handlers.writing import Judged, Writing
-from services.alerting.ports import Census, DeadLetters, Lease, Position, Store
+from services.alerting.ports import Census, DeadLetters, Lease, Letter, Position, Store
 
 _log_ = _log.get("judging")
 COMMIT_EVERY_S = 1.0
@@ -32,6 +32,7 @@ Give = Callable[[MetricsBatch, datetime, int], None]
 WAIT_S = 0.25
 TICK_S = 0.25
 REST_S = 0.002  # between rounds: many messages that come one by one are judged and committed together
+BURYING_AT_MOST = 4  # rounds
 AT_ONCE = 50  # messages; then others have their turn
 REPLAYED_AT_LEAST_S = 30.0  # so that the order of the last messages is known, whatever the rules need
 STANDBY_S = 2.0
@@ -90,6 +91,8 @@ class Session:
     created: datetime
     position: Position
     changes: list[Change] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+    burying: set[asyncio.Task[None]] = field(default_factory=set)
     handed_s: float = 0.0
     ticked_s: float = 0.0
     unfair: bool = False
@@ -98,6 +101,25 @@ class Session:
         """Return the changes, with what is to be said; from here on they are somebody else's."""
         changes, self.changes = self.changes, []
         return [change.spoken() for change in changes]
+
+    def judged(self, dead: DeadLetters, asked: Sequence[asyncio.Future[None]] = ()) -> Judged:
+        """Return what is to be written by now; what nobody can process is buried meanwhile."""
+        letters, self.letters = self.letters, []
+        buried = asyncio.create_task(dead.bury(letters)) if letters else None
+        if buried is not None:
+            self.burying.add(buried)
+            buried.add_done_callback(self._buried)
+        return Judged(self.position, self.taken(), asked, buried)
+
+    def _buried(self, task: asyncio.Task[None]) -> None:
+        self.burying.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever writes hears of it; where nobody does, it is judged again
+
+    async def room(self) -> None:
+        """Wait while much is being buried."""
+        while len(self.burying) > BURYING_AT_MOST:
+            await asyncio.wait(self.burying, return_when=asyncio.FIRST_COMPLETED)
 
 
 class Judging:
@@ -239,10 +261,12 @@ class Judging:
         """Bring windows and last values back as they were at the position, in silence."""
         judge, positions = session.judge, session.positions
         # first who is there: the replay needs members and layouts
-        for partition, position in positions.items():
-            if position:
-                for stored in await self._stream.newest(partition, position):
-                    self._again(session, stored, judge.seed)
+        asked = [
+            self._stream.newest(partition, position) for partition, position in positions.items() if position
+        ]
+        for newest in await asyncio.gather(*asked):
+            for stored in newest:
+                self._again(session, stored, judge.seed)
         start = since - timedelta(seconds=max(judge.longest_window_s, REPLAYED_AT_LEAST_S))
         for stored in await self._stream.between(start, max(positions.values()), list(positions)):
             if stored.sequence <= positions.get(partition_in(stored.subject), 0):
@@ -271,6 +295,8 @@ class Judging:
             writer.cancel()
             looking.cancel()
             await asyncio.wait([writer, looking])
+            for task in session.burying:
+                task.cancel()
             writing.refuse(Transient("judging begins anew; try again"))
 
     async def _judge(
@@ -294,11 +320,12 @@ class Judging:
                 self.lag = len(messages) + messages[-1].pending
             for begin in range(0, len(messages), AT_ONCE):
                 for stored in messages[begin : begin + AT_ONCE]:
-                    await self._one(session, stored)
+                    self._one(session, stored)
                 if begin + AT_ONCE < len(messages):
                     self._hand_over(session, writing)
                     await asyncio.sleep(0)
                     await writing.room()
+                    await session.room()
             if reading.caught_up:
                 self.lag = 0
             requests = self._apply(session)
@@ -307,16 +334,16 @@ class Judging:
             # the lease is renewed by each commit, so an idle judge commits, too
             if requests or (writing.idle and now_s - session.handed_s >= COMMIT_EVERY_S):
                 session.handed_s = now_s
-                writing.add(Judged(session.position, session.taken(), [one.done for one in requests]))
+                writing.add(session.judged(self._dead, [one.done for one in requests]))
             self._hand_over(session, writing)
             if messages:
-                await asyncio.sleep(REST_S)
+                await asyncio.sleep(REST_S if reading.caught_up else 0)
 
     def _hand_over(self, session: Session, writing: Writing) -> None:
         """Have what was decided be written. Raises `Transient` as `Writing.add` does."""
-        if session.changes:
+        if session.changes or session.letters:
             session.handed_s = self._clock.monotonic_s()
-            writing.add(Judged(session.position, session.taken()))
+            writing.add(session.judged(self._dead))
 
     async def _look_for_others(self, session: Session) -> None:
         """Notice that partitions should change hands."""
@@ -338,14 +365,14 @@ class Judging:
         if heard_all and elapsed_s < 5 * WAIT_S:
             session.changes += session.judge.tick(timedelta(seconds=elapsed_s), self._clock.now())
 
-    async def _one(self, session: Session, stored: Stored) -> None:
+    def _one(self, session: Session, stored: Stored) -> None:
         partition = partition_in(stored.subject)
         if stored.sequence <= session.positions.get(partition, 0):
             return
         try:
             batch = session.reader.read(stored.subject, stored.body, stored.stored_at)
         except Invalid as error:
-            await self._dead.bury(stored.subject, stored.body, sequence=stored.sequence, reason=str(error))
+            session.letters.append(Letter(stored.subject, stored.body, stored.sequence, str(error)))
             self._instruments.add("atalaia.alerting.dead_letters")
         else:
             session.changes += session.judge.observe(batch, stored.stored_at, partition)

@@ -21,11 +21,15 @@ STUCK_AFTER_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What was decided up to a position, and who waits for it to be written."""
+    """What was decided up to a position, and who waits for it to be written.
+
+    `buried`: done when everything up to there that nobody can process is kept.
+    """
 
     position: Position
     changes: Sequence[Change] = ()
     asked: Sequence[asyncio.Future[None]] = ()
+    buried: asyncio.Task[None] | None = None
 
 
 Write = Callable[[Position, Sequence[Change]], Awaitable[None]]
@@ -91,6 +95,7 @@ class Writing:
 
         Raises:
             LeaseLost: the partitions are somebody else's; nothing more of this session may be written.
+            Transient: what nobody can process cannot be kept; it must not be passed.
         """
         while True:
             while not self._queue:
@@ -98,6 +103,9 @@ class Writing:
                 await self._more.wait()
             taken = self._next()
             changes = [change for judged in taken for change in judged.changes]
+            for judged in taken:
+                if judged.buried is not None:
+                    await asyncio.shield(judged.buried)
             try:
                 await self._write(taken[-1].position, changes)
             except LeaseLost:

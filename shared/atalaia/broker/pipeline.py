@@ -15,6 +15,8 @@ from atalaia.broker.publish import acknowledged
 from atalaia.broker.raw import Raw
 from atalaia.errors import Transient
 
+_TAKEN = b'{"stream":"'  # how a stream's word begins where it is not a refusal
+
 
 class Outgoing(NamedTuple):
     """A message for a stream."""
@@ -82,7 +84,7 @@ class Pipeline:
             return
         try:
             # any subscriber may answer, too: only a stream's word counts
-            if acknowledged(message.body) is not None:
+            if message.body.startswith(_TAKEN) or acknowledged(message.body) is not None:
                 answer.set_result(None)
         except nats.js.errors.APIError as error:
             answer.set_exception(Transient(f"the stream refuses: {error!r}"))

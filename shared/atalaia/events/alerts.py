@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
 
@@ -73,7 +72,9 @@ class AlertTransition(BaseModel):
         return body_of(dict(self))
 
 
-def body_of(fields: Mapping[str, object]) -> bytes:
-    """Return the JSON of a transition, given what its fields hold, in their order."""
-    said = {name: value for name, value in fields.items() if value is not None or name not in _MAY_BE_ABSENT}
-    return to_json(said, inf_nan_mode="null")
+def body_of(fields: dict[str, object]) -> bytes:
+    """Return the JSON of a transition, given what its fields hold, in their order; they are used up."""
+    for name in _MAY_BE_ABSENT:
+        if fields[name] is None:
+            del fields[name]
+    return to_json(fields, inf_nan_mode="null")

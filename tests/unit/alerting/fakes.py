@@ -16,7 +16,7 @@ from services.alerting.domain.alert import Alert, Change, Key
 from services.alerting.domain.rules import Rules
 from services.alerting.handlers.judging import Judging
 from services.alerting.handlers.reading import partition_in
-from services.alerting.ports import Census, Lease, Position, Whereabouts
+from services.alerting.ports import Census, Lease, Letter, Position, Whereabouts
 
 CREATED = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
 
@@ -172,7 +172,7 @@ class MemoryAlertStore:
 
 
 class NoDeadLetters:
-    async def bury(self, subject: str, body: bytes, *, sequence: int, reason: str) -> None:
+    async def bury(self, letters: Sequence[Letter]) -> None:
         return
 
 
