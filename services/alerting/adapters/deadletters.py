@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from atalaia import broker
@@ -16,11 +15,9 @@ WITHIN_S = 5.0
 class StreamDeadLetters:
     def __init__(self, client: broker.EnduringClient) -> None:
         self._pipeline = broker.Pipeline(client)
-        self._turn = asyncio.Lock()
 
     async def bury(self, letters: Sequence[Letter]) -> None:
-        async with self._turn:
-            outcomes = await self._pipeline.publish([_outgoing(one) for one in letters], within_s=WITHIN_S)
+        outcomes = await self._pipeline.publish([_outgoing(one) for one in letters], within_s=WITHIN_S)
         for outcome in outcomes:
             if outcome is not None:
                 raise outcome

@@ -13,8 +13,10 @@ import nats.js.errors
 from atalaia.broker.connection import EnduringClient
 from atalaia.broker.publish import acknowledged
 from atalaia.broker.raw import Raw
+from atalaia.broker.wire import head_of, published
 from atalaia.errors import Transient
 
+SENT_AT_ONCE = 2**18  # bytes
 _TAKEN = b'{"stream":"'  # how a stream's word begins where it is not a refusal
 
 
@@ -27,14 +29,15 @@ class Outgoing(NamedTuple):
 
 
 class Pipeline:
-    """Publishes in order, without waiting for one answer before the next message. One owner.
+    """Publishes in order, without waiting for one answer before the next message; calls may overlap.
 
-    About half the price of `publish` for each message, which makes a task, a timer and an inbox.
+    A fraction of the price of `publish` for each message, which makes a task, a timer and an inbox.
     """
 
     def __init__(self, client: EnduringClient) -> None:
         self._client = client
         self._inbox = ""
+        self._opening = asyncio.Lock()
         self._numbers = count(1)
         self._answers: dict[str, asyncio.Future[None]] = {}
 
@@ -49,15 +52,22 @@ class Pipeline:
         answers: dict[str, asyncio.Future[None]] = {}
         try:
             await self._listen()
+            commands = bytearray()
             for message in messages:
                 inbox = f"{self._inbox}.{next(self._numbers)}"
                 answers[inbox] = self._answers[inbox] = loop.create_future()
-                try:
-                    await self._client.publish(
-                        message.subject, message.body, reply=inbox, headers=dict(message.headers)
+                head = head_of(message.headers)
+                if len(message.body) > self._client.max_payload:
+                    answers[inbox].set_exception(
+                        Transient(f"the broker takes no such size: {len(message.body)} bytes")
                     )
-                except nats.errors.MaxPayloadError as error:
-                    answers[inbox].set_exception(Transient(f"the broker takes no such size: {error!r}"))
+                    continue
+                commands += published(message.subject, inbox, head, message.body)
+                if len(commands) > SENT_AT_ONCE:
+                    await self._client.send(bytes(commands))
+                    commands.clear()
+            if commands:
+                await self._client.send(bytes(commands))
             await asyncio.wait(answers.values(), timeout=within_s)
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
             unknown = Transient(f"publishing to {messages[max(0, len(answers) - 1)].subject}: {error!r}")
@@ -70,10 +80,11 @@ class Pipeline:
         return [*found, *[unknown] * (len(messages) - len(found))]
 
     async def _listen(self) -> None:
-        if not self._inbox:
-            inbox = self._client.new_inbox()
-            await self._client.hear(f"{inbox}.*", self._hear)
-            self._inbox = inbox
+        async with self._opening:
+            if not self._inbox:
+                inbox = self._client.new_inbox()
+                await self._client.hear(f"{inbox}.*", self._hear)
+                self._inbox = inbox
 
     def _hear(self, message: Raw) -> None:
         answer = self._answers.get(message.subject.decode())

@@ -1,11 +1,14 @@
-"""What a NATS server sends, taken apart: messages here, all else by nats-py."""
+"""The protocol: what a server sends is taken apart, what it is sent is put together."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import nats.errors
 from nats.protocol.parser import Parser
 
 _END = b"\r\n"
+_HEAD = "NATS/1.0\r\n"
 
 
 class WireParser(Parser):
@@ -59,3 +62,28 @@ def _said(words: list[bytes], headed: bool) -> tuple[bytes, int, int, int]:
         return words[3] if len(words) - headed == 5 else b"", int(words[2]), int(words[-1]), head
     except ValueError as error:
         raise nats.errors.ProtocolError("nats: malformed MSG") from error
+
+
+def head_of(headers: Mapping[str, str]) -> bytes:
+    """Return the section of a message that holds its headers; each is one word and one line.
+
+    Raises:
+        ValueError: one is not.
+    """
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    head = f"{_HEAD}{''.join(lines)}\r\n"
+    if not head.count("\r") == head.count("\n") == len(headers) + 2:
+        raise ValueError(f"a header is not one line: {dict(headers)!r}")
+    return head.encode()
+
+
+def published(subject: str, reply: str, head: bytes, body: bytes) -> bytes:
+    """Return the command that publishes a message.
+
+    Raises:
+        ValueError: a subject is not one word.
+    """
+    line = f"HPUB {subject} {reply} {len(head)} {len(head) + len(body)}\r\n"
+    if len(line.split()) != 5:
+        raise ValueError(f"not subjects: {subject!r}, {reply!r}")
+    return b"".join((line.encode(), head, body, _END))

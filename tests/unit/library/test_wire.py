@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.protocol.parser import Parser
 
-from atalaia.broker.wire import WireParser
+from atalaia.broker.raw import Raw
+from atalaia.broker.wire import WireParser, head_of, published
 
 subjects = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=8).map(str.encode)
 bodies = st.binary(max_size=40) | st.sampled_from(
@@ -106,3 +107,35 @@ async def test_nothing_is_taken_from_a_connection_that_was_given_up_in_the_middl
     await parser.parse(b"-ERR 'Stale Connection'\r\nMSG a 1 2\r\nhi\r\nMSG a 1 2\r\nh")
     await parser.parse(b"PING\r\n")
     assert heard.said == [("ping",)]
+
+
+words = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters=":"), min_size=1)
+lines = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"])).map(str.strip)
+
+
+@given(words, words, st.dictionaries(words, lines, max_size=3), bodies)
+async def test_what_is_published_is_a_message(
+    subject: str, reply: str, headers: dict[str, str], body: bytes
+) -> None:
+    """The command is read back as a server would pass it on: with a subscription in place of nothing."""
+    command = published(subject, reply, head_of(headers), body)
+    assert command.startswith(b"HPUB ")
+    words = command.partition(b"\r\n")[0].split()
+    passed_on = b" ".join([b"HMSG", words[1], b"1", *words[2:]]) + command[command.index(b"\r\n") :]
+    heard = Heard()
+    await WireParser(heard).parse(passed_on)
+    ((_, number, to, back, said, head),) = heard.said
+    assert (number, to, back, said) == (1, subject.encode(), reply.encode(), body)
+    assert Raw(to, back, head, said).headers() == headers
+
+
+@pytest.mark.parametrize("wrong", [{"a": "b\r\nc: d"}, {"a\n": "b"}, {"a": "\r"}])
+def test_a_header_is_one_line(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="not one line"):
+        head_of(wrong)
+
+
+@pytest.mark.parametrize(("subject", "reply"), [("a b", "c"), ("", "c"), ("a", ""), ("a\r\nPING", "c")])
+def test_a_subject_is_one_word(subject: str, reply: str) -> None:
+    with pytest.raises(ValueError, match="not subjects"):
+        published(subject, reply, head_of({}), b"")
