@@ -51,7 +51,7 @@ async def judge(rounds: int, labels: str) -> list[Figure]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=800, help="seconds of each source in the stream")
+    parser.add_argument("--rounds", type=int, default=1100, help="seconds of each source in the stream")
     arguments, _ = parser.parse_known_args()
     figures = asyncio.run(judge(arguments.rounds, ""))
     figures += asyncio.run(judge(arguments.rounds * 3 // 5, LABELS))
