@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from atalaia import broker
+from atalaia.broker.pull import Reader
 from atalaia.clock import SystemClock
 from atalaia.database import Pool, migrate
 from atalaia.embedded import Servers
@@ -162,6 +163,7 @@ async def test_what_nobody_can_process_is_passed_only_once_it_is_kept(
         started=asyncio.Event(),
     )
     before = (await jetstream.stream_info(METRICS_STREAM)).state.last_seq
+    dead_before = (await jetstream.stream_info(DEAD_STREAM)).state.last_seq
     for number in range(300):
         await client.publish(metrics_subject("test", mark, mark), f"{mark} {number}".encode())
     batch = MetricsBatch(
@@ -187,14 +189,12 @@ async def test_what_nobody_can_process_is_passed_only_once_it_is_kept(
         await asyncio.wait([running])
         await database.close()
         await pool.close(within_s=1.0)
-    dead = await jetstream.pull_subscribe("atalaia.dead.alerting", stream=DEAD_STREAM)
+    reader = await Reader.open(client, DEAD_STREAM, from_sequence=dead_before + 1)
     kept: list[bytes] = []
     async with asyncio.timeout(PATIENCE_S):
         while len(kept) < 300:
-            kept += [
-                one.data for one in await dead.fetch(500, timeout=5) if one.data.startswith(mark.encode())
-            ]
-    await dead.unsubscribe()
+            kept += [one.body for one in await reader.more(1) if one.body.startswith(mark.encode())]
+    await reader.close()
     await broker.close(client)
     assert sorted(kept) == sorted(f"{mark} {number}".encode() for number in range(300))
     assert fired == 1
