@@ -184,17 +184,17 @@ async def test_what_nobody_can_process_is_passed_only_once_it_is_kept(
             while await position() < before + 301:
                 await asyncio.sleep(0.05)
         fired = await database.fetchval("SELECT count(*) FROM alerts WHERE source = $1", mark)
+        reader = await Reader.open(client, DEAD_STREAM, from_sequence=dead_before + 1)
+        kept: list[bytes] = []
+        async with asyncio.timeout(PATIENCE_S):
+            while len(kept) < 300:
+                kept += [one.body for one in await reader.more(1) if one.body.startswith(mark.encode())]
+        await reader.close()
     finally:
         running.cancel()
         await asyncio.wait([running])
         await database.close()
         await pool.close(within_s=1.0)
-    reader = await Reader.open(client, DEAD_STREAM, from_sequence=dead_before + 1)
-    kept: list[bytes] = []
-    async with asyncio.timeout(PATIENCE_S):
-        while len(kept) < 300:
-            kept += [one.body for one in await reader.more(1) if one.body.startswith(mark.encode())]
-    await reader.close()
-    await broker.close(client)
+        await broker.close(client)
     assert sorted(kept) == sorted(f"{mark} {number}".encode() for number in range(300))
     assert fired == 1
