@@ -8,7 +8,7 @@ from dataclasses import replace
 import nats.errors
 from nats.js import JetStreamContext
 from nats.js.api import RetentionPolicy, StorageType, StoreCompression, StreamConfig, SubjectTransform
-from nats.js.errors import BadRequestError, NotFoundError, ServerError
+from nats.js.errors import APIError, BadRequestError, NotFoundError
 from nats.js.errors import Error as JetStreamError
 
 from atalaia.errors import Misconfigured, Transient
@@ -16,6 +16,7 @@ from atalaia.events.streams import Stream
 
 _IN_USE_WITH_OTHER_CONFIG = 10058
 _NO_ROOM = 10047
+_NO_PEERS = 10005
 LEAST_BYTES = 16 * 2**20
 
 
@@ -57,27 +58,32 @@ async def _add(js: JetStreamContext, config: StreamConfig) -> None:
     while True:
         try:
             await js.add_stream(config)
-        except BadRequestError as error:  # another replica was faster
-            if error.err_code != _IN_USE_WITH_OTHER_CONFIG:
-                raise
-        except ServerError as error:
+        except APIError as error:
+            if error.err_code == _IN_USE_WITH_OTHER_CONFIG:
+                return  # another replica was faster
             smaller = (config.max_bytes or 0) // 2
-            if error.err_code != _NO_ROOM or smaller < LEAST_BYTES:
+            if not _has_no_room(error) or smaller < LEAST_BYTES:
                 raise
             config = replace(config, max_bytes=smaller)
-            continue
-        return
+        else:
+            return
 
 
 async def _update(js: JetStreamContext, found: StreamConfig, config: StreamConfig) -> None:
     try:
         await js.update_stream(config)
-    except ServerError as error:
+    except APIError as error:
         as_large = replace(config, max_bytes=found.max_bytes)
-        if error.err_code != _NO_ROOM or as_large == config:
+        if not _has_no_room(error) or as_large == config:
             raise
         if _differs(found, as_large):
             await js.update_stream(as_large)
+
+
+def _has_no_room(error: APIError) -> bool:
+    """Return whether the disk is too small for a limit: of a single node, or of those of a cluster."""
+    in_a_cluster = error.err_code == _NO_PEERS and "insufficient storage" in (error.description or "")
+    return error.err_code == _NO_ROOM or in_a_cluster
 
 
 def _differs(found: StreamConfig, wanted: StreamConfig) -> bool:
