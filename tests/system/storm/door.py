@@ -43,6 +43,7 @@ class Door:
         self.port = free_ports(1)[0]
         self.delay_s = 0.0
         self.deaf = False
+        self._is_open = False
         self._server_port = server_port
         self._listener: asyncio.Server | None = None
         self._passages: set[_Passage] = set()
@@ -50,10 +51,12 @@ class Door:
         self.trapped = 0
 
     async def open(self) -> None:
+        self._is_open = True
         self._listener = await asyncio.start_server(self._enter, "127.0.0.1", self.port, limit=CHUNK)
 
     async def shut(self) -> None:
         """Refuse whoever comes, and cut off whoever is inside."""
+        self._is_open = False
         if self._listener is not None:
             self._listener.close()
         self.cut()
@@ -84,10 +87,15 @@ class Door:
     async def _enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
-        except OSError:
+        except BaseException as error:  # cancelled, too: whoever came is not left standing
             writer.transport.abort()
-            return
+            if isinstance(error, OSError):
+                return
+            raise
         passage = _Passage(writer, server_writer)
+        if not self._is_open:  # shut while the server was asked
+            passage.cut()
+            return
         passage.silent = self.deaf
         self._passages.add(passage)
         try:
