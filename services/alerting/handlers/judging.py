@@ -292,11 +292,10 @@ class Judging:
         try:
             await self._judge(session, reading, writing, [writer, looking])
         finally:
-            writer.cancel()
-            looking.cancel()
-            await asyncio.wait([writer, looking])
-            for task in session.burying:
+            ending = [writer, looking, *session.burying]
+            for task in ending:
                 task.cancel()
+            await asyncio.wait(ending)
             writing.refuse(Transient("judging begins anew; try again"))
 
     async def _judge(

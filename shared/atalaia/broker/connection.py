@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import Any
 
 import nats.errors
@@ -55,11 +56,11 @@ class EnduringClient(Client):
         """
         number = self._sid + 1  # the one that `subscribe` gives, before it lets anybody else in
         self._hearing[number] = hear
-        try:
-            return await self.subscribe(subject, cb=_unheard)
-        except BaseException:
-            del self._hearing[number]
-            raise
+        with ExitStack() as unless_subscribed:
+            unless_subscribed.callback(self._hearing.pop, number, None)
+            subscription = await self.subscribe(subject, cb=_unheard)
+            unless_subscribed.pop_all()
+        return subscription
 
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None

@@ -87,10 +87,11 @@ class Door:
     async def _enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
-        except BaseException as error:  # cancelled, too: whoever came is not left standing
+        except OSError:
             writer.transport.abort()
-            if isinstance(error, OSError):
-                return
+            return
+        except asyncio.CancelledError:  # whoever came is not left standing
+            writer.transport.abort()
             raise
         passage = _Passage(writer, server_writer)
         if not self._is_open:  # shut while the server was asked
