@@ -53,7 +53,7 @@ class World:
     async def happens(self, transition: Transition, severity: Severity = Severity.WARNING) -> None:
         self._sequence += 1
         state = State.RESOLVED if transition is Transition.RESOLVED else State.FIRING
-        alert = ALERT._replace(severity=severity, state=state, sequence=self._sequence)
+        alert = replace(ALERT, severity=severity, state=state, sequence=self._sequence)
         (lease, *_) = await self.store.acquire(1)
         change = Change(alert, NOW, transition)
         await self.store.commit(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from atalaia.database import migrate
 from atalaia.events.alerts import Severity, Transition
@@ -30,7 +31,7 @@ async def world(database_url: str) -> AsyncIterator[Flapping]:
 
 
 def flapping(number: int, severity: Severity = Severity.WARNING) -> Alert:
-    return ALERT._replace(alert_id=f"alert-{number}", flapping=True, severity=severity, fired_at=NOW)
+    return replace(ALERT, alert_id=f"alert-{number}", flapping=True, severity=severity, fired_at=NOW)
 
 
 class Flapping:
@@ -48,12 +49,12 @@ class Flapping:
         )
 
     async def fires_and_resolves(self, alert: Alert) -> None:
-        over = alert._replace(state=State.RESOLVED, resolved_at=NOW, resolved_by="recovery", sequence=2)
+        over = replace(alert, state=State.RESOLVED, resolved_at=NOW, resolved_by="recovery", sequence=2)
         await self.commit(Change(alert, NOW, Transition.FIRED), Change(over, NOW, Transition.RESOLVED))
 
     async def is_stable(self, alert: Alert) -> None:
-        over = alert._replace(state=State.RESOLVED, resolved_at=NOW, resolved_by="recovery")
-        calm = over._replace(sequence=3, flapping=False)
+        over = replace(alert, state=State.RESOLVED, resolved_at=NOW, resolved_by="recovery")
+        calm = replace(over, sequence=3, flapping=False)
         await self.commit(Change(calm, LATER, Transition.STABILIZED))
 
     async def hold(self, *names: str) -> None:
@@ -114,11 +115,11 @@ async def test_it_is_told_even_where_all_its_alerts_were_told_as_over(world: Fla
     await world.hold("team", "pager")
     await world.fires_and_resolves(flapping(1))
     assert await world.told("team") == ["alert-1 fired"]
-    over = flapping(1)._replace(state=State.RESOLVED, resolved_by="recovery", sequence=3)
+    over = replace(flapping(1), state=State.RESOLVED, resolved_by="recovery", sequence=3)
     await world.commit(Change(over, NOW + timedelta(hours=1), Transition.RESOLVED))
     assert await world.told("team") == ["alert-1 resolved"]
     await world.commit(
-        Change(over._replace(flapping=False, sequence=4), NOW + timedelta(hours=2), Transition.STABILIZED)
+        Change(replace(over, flapping=False, sequence=4), NOW + timedelta(hours=2), Transition.STABILIZED)
     )
     assert await world.told("team") == ["alert-1 stabilized"]
 
@@ -135,7 +136,7 @@ async def test_what_was_never_told_leaves_nothing_behind(world: Flapping) -> Non
 
 async def test_the_mark_is_on_one_alert_of_a_series_and_is_restored(world: Flapping) -> None:
     await world.fires_and_resolves(flapping(1))
-    first = flapping(1)._replace(state=State.RESOLVED, resolved_at=NOW, flapping=False, sequence=2)
+    first = replace(flapping(1), state=State.RESOLVED, resolved_at=NOW, flapping=False, sequence=2)
     await world.commit(Change(first, LATER), Change(flapping(2), LATER, Transition.FIRED))
     stored = await world.world.store.load([ALERT.partition])
     assert [alert.alert_id for alert in stored if alert.flapping] == ["alert-2"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -10,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import asyncpg
-from pydantic_core import to_json
+from msgspec import json
 
 from atalaia.database import Connection, Pool
 from atalaia.events.alerts import Severity
@@ -25,6 +24,7 @@ LEASE_S = 10
 SILENT_AT_MOST_S = 5
 EVENTS = "events"
 NOBODY = Routes((), ())
+_TO_JSON = json.Encoder()
 
 _CENSUS = """
 WITH me AS (INSERT INTO replicas (holder, seen_at) VALUES ($1, now())
@@ -275,7 +275,7 @@ def _row(alert: Alert) -> tuple[Any, ...]:
         alert.group,
         key.series,
         alert.partition,
-        alert.state.value,
+        alert.state,
         alert.stale,
         alert.severity,
         alert.value,
@@ -287,8 +287,8 @@ def _row(alert: Alert) -> tuple[Any, ...]:
         alert.acknowledged_by,
         alert.acknowledged_at,
         alert.summary,
-        to_json(alert.labels).decode(),
-        to_json(alert.held_since).decode(),
+        _TO_JSON.encode(alert.labels).decode(),
+        _TO_JSON.encode(alert.held_since).decode(),
         alert.last_at,
         alert.rearm,
         alert.sequence,
@@ -301,7 +301,7 @@ def _row(alert: Alert) -> tuple[Any, ...]:
 
 
 def _alert(row: asyncpg.Record) -> Alert:
-    held = json.loads(row["held_since"])
+    held = json.decode(row["held_since"])
     return Alert(
         alert_id=row["alert_id"],
         key=Key(row["rule"], row["kind"], row["source"], row["series"]),
@@ -320,7 +320,7 @@ def _alert(row: asyncpg.Record) -> Alert:
         acknowledged_by=row["acknowledged_by"],
         acknowledged_at=row["acknowledged_at"],
         summary=row["summary"],
-        labels=json.loads(row["labels"]),
+        labels=json.decode(row["labels"]),
         held_since={Severity(name): datetime.fromisoformat(since) for name, since in held.items()},
         rearm=_severity(row["rearm"]),
         sequence=row["sequence"],

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from atalaia.events.alerts import AlertTransition, Severity, Transition, body_of
+from msgspec import Struct, json
+from msgspec.structs import asdict, replace
+
+from atalaia.events.alerts import AlertTransition, Severity, Transition
 
 
 class State(StrEnum):
@@ -25,7 +28,7 @@ class Key(NamedTuple):
     series: str
 
 
-class Alert(NamedTuple):
+class Alert(Struct, frozen=True, gc=False):
     """One alert as it is stored.
 
     `rearm`: resolved by hand at this severity, and no good value since. `good_since`: values are
@@ -66,7 +69,7 @@ class Alert(NamedTuple):
         return self.state is State.RESOLVED and self.rearm is None and not self.flapping
 
 
-class Change(NamedTuple):
+class Change(Struct, frozen=True, gc=False):
     """What to store and, with a transition, to announce.
 
     `withdrawn`: it never fired, forget it. `by`: the person who did it. `said`: its event's JSON, once
@@ -83,35 +86,66 @@ class Change(NamedTuple):
 
     def event(self) -> AlertTransition:
         """Return what is said of the transition."""
-        return AlertTransition(**self._facts())
+        return AlertTransition(**asdict(self._facts()))
 
     def spoken(self) -> Change:
-        """Return it with its event's JSON, at a third of the event's price: what is ours is not checked."""
-        return self._replace(said=body_of(self._facts()).decode()) if self.transition is not None else self
+        """Return it with its event's JSON, cheaper than `event`: what is ours is not checked."""
+        if self.transition is None:
+            return self
+        return replace(self, said=_TO_JSON.encode(self._facts()).decode())
 
-    def _facts(self) -> dict[str, Any]:
-        alert = self.alert
+    def _facts(self) -> _Facts:
+        alert, key = self.alert, self.alert.key
         assert self.transition is not None and alert.severity is not None
-        return {
-            "alert_id": alert.alert_id,
-            "transition": self.transition,
-            "at": self.at,
-            "rule": alert.key.rule,
-            "series": alert.key.series,
-            "source": alert.key.source,
-            "kind": alert.key.kind,
-            "group": alert.group,
-            "severity": alert.severity,
-            "state": "resolved" if alert.state is State.RESOLVED else "firing",
-            "value": alert.value,
-            "threshold": alert.threshold,
-            "started_at": alert.started_at,
-            "summary": alert.summary,
-            "description": alert.description or None,
-            "runbook_url": alert.runbook_url or None,
-            "labels": dict(alert.labels),
-            "acknowledged_by": alert.acknowledged_by,
-            "resolved_by": alert.resolved_by,
-            "by": self.by,
-            "flapping": alert.flapping or None,
-        }
+        return _Facts(
+            alert_id=alert.alert_id,
+            transition=self.transition,
+            at=self.at,
+            rule=key.rule,
+            series=key.series,
+            source=key.source,
+            kind=key.kind,
+            group=alert.group,
+            severity=alert.severity,
+            state="resolved" if alert.state is State.RESOLVED else "firing",
+            value=alert.value,
+            threshold=alert.threshold,
+            started_at=alert.started_at,
+            summary=alert.summary,
+            description=alert.description or None,
+            runbook_url=alert.runbook_url or None,
+            labels=alert.labels,
+            acknowledged_by=alert.acknowledged_by,
+            resolved_by=alert.resolved_by,
+            by=self.by,
+            flapping=alert.flapping or None,
+        )
+
+
+class _Facts(Struct, kw_only=True, omit_defaults=True, gc=False):
+    """An `AlertTransition` before it is checked: its fields, in its order; what may be absent is None."""
+
+    alert_id: str
+    transition: Transition
+    at: datetime
+    rule: str
+    series: str
+    source: str
+    kind: str
+    group: str
+    severity: Severity
+    state: str
+    value: float | None
+    threshold: float | None
+    started_at: datetime
+    summary: str
+    description: str | None = None
+    runbook_url: str | None = None
+    labels: Mapping[str, str]
+    acknowledged_by: str | None = None
+    resolved_by: str | None = None
+    by: str | None = None
+    flapping: bool | None = None
+
+
+_TO_JSON = json.Encoder()

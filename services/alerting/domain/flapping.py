@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from atalaia.events.alerts import Transition
 from services.alerting.domain.alert import Change, Key
 from services.alerting.domain.lifecycle import Track
@@ -40,7 +42,7 @@ class Flapping:
         fired.append(change.at)
         if change.alert.flapping or len(fired) < FIRES or change.at - fired[0] > WITHIN:
             return change
-        marked = change.alert._replace(flapping=True)
+        marked = replace(change.alert, flapping=True)
         if track.alert is change.alert:
             track.alert = marked
-        return change._replace(alert=marked)
+        return replace(change, alert=marked)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from atalaia.errors import NotFound
-from atalaia.events.metrics import MetricsBatch
+from atalaia.events.metrics import Measurements
 from atalaia.events.order import Order, Verdict
 from atalaia.events.series import parse
 from services.alerting.domain import lifecycle
@@ -104,7 +104,7 @@ class Judge:
             if rule.by != "group":
                 self._subject(alert.key.kind, alert.key.source, alert.group, alert.partition)
 
-    def seed(self, batch: MetricsBatch, stored_at: datetime, partition: int) -> None:
+    def seed(self, batch: Measurements, stored_at: datetime, partition: int) -> None:
         """Take the newest message that was judged before: nothing is announced by it."""
         subject = self._subject(batch.kind, batch.source, batch.group, partition)
         subject.order.place(batch.at)
@@ -114,7 +114,7 @@ class Judge:
         if not batch.final:
             self._last_judged(subject, self._plan(subject, layout_of(batch)), batch.at)
 
-    def replay(self, batch: MetricsBatch, stored_at: datetime, partition: int) -> None:
+    def replay(self, batch: Measurements, stored_at: datetime, partition: int) -> None:
         """Fill the windows with a message that was judged before; those of a subject in their order."""
         subject = self._subject(batch.kind, batch.source, batch.group, partition)
         if subject.seeded:  # the newest in the stream may have been a late one: find out again
@@ -129,7 +129,7 @@ class Judge:
                 track = measure.track
                 track.last_at = batch.at if track.last_at is None else max(track.last_at, batch.at)
 
-    def observe(self, batch: MetricsBatch, stored_at: datetime, partition: int) -> list[Change]:
+    def observe(self, batch: Measurements, stored_at: datetime, partition: int) -> list[Change]:
         """Judge one message; return what changed, in order."""
         subject = self._subject(batch.kind, batch.source, batch.group, partition)
         verdict = self._placed(subject, batch)
@@ -265,7 +265,7 @@ class Judge:
         self._members.setdefault((kind, group), set()).add((kind, source))
         return subject
 
-    def _placed(self, subject: Subject, batch: MetricsBatch) -> Verdict:
+    def _placed(self, subject: Subject, batch: Measurements) -> Verdict:
         """Say whether a message is newer; forget what was measured by a clock that was set back since."""
         verdict = subject.order.place(batch.at)
         if verdict is Verdict.ANEW:
@@ -278,7 +278,7 @@ class Judge:
                 self._subjects[member].plan = None
         return verdict
 
-    def _heard(self, subject: Subject, batch: MetricsBatch) -> None:
+    def _heard(self, subject: Subject, batch: Measurements) -> None:
         subject.heard_after = self._listened
         subject.limit = _silent_after(batch.interval_s)
 
@@ -326,7 +326,7 @@ class Judge:
                 changes += lifecycle.went_stale(track, at)
         return changes
 
-    def _values(self, subject: Subject, plan: Plan, batch: MetricsBatch) -> list[Change]:
+    def _values(self, subject: Subject, plan: Plan, batch: Measurements) -> list[Change]:
         live = self._tracks.by_source.get(subject.owner, {})
         values = [*batch.gauges.values(), *batch.counters.values()]
         if not live and not plan.begins(values):
@@ -349,7 +349,7 @@ class Judge:
         self._tracks.settle(track)
         return self._flapping.marked(track, changes)
 
-    def _measure(self, measure: Measure, batch: MetricsBatch, gap: timedelta) -> list[Change]:
+    def _measure(self, measure: Measure, batch: Measurements, gap: timedelta) -> list[Change]:
         measure.add(batch)
         value, track = measure.result(), measure.track
         at = measure.newest_at or batch.at

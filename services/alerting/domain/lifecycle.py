@@ -24,6 +24,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from atalaia.events.alerts import Severity, Transition
 from services.alerting.domain.alert import Alert, Change, Key, State
 from services.alerting.domain.rules import Rule
@@ -73,7 +75,7 @@ def observe(track: Track, value: float, at: datetime, *, gap: timedelta, new_id:
         changes += _pending(track, track.alert, value, breached, at, gap)
     else:
         changes += _firing(track, track.alert, value, breached, at, gap)
-    if any(one.transition in NO_CALM for one in changes):
+    if changes and any(one.transition in NO_CALM for one in changes):
         track.calm_since = at
     else:
         changes += _calmed(track, at)
@@ -86,21 +88,21 @@ def went_stale(track: Track, at: datetime) -> list[Change]:
     alert = track.alert
     if alert is None or alert.state is not State.FIRING or alert.stale:
         return []
-    return [_announce(track, alert._replace(stale=True), Transition.WENT_STALE, at)]
+    return [_announce(track, replace(alert, stale=True), Transition.WENT_STALE, at)]
 
 
 def end(track: Track, by: str, at: datetime, *, note: str | None = None) -> list[Change]:
     """Resolve what fires, withdraw what is pending, forget what was disarmed."""
     changes = []
     if track.disarmed is not None:
-        changes.append(Change(track.disarmed._replace(rearm=None), at))
+        changes.append(Change(replace(track.disarmed, rearm=None), at))
         track.disarmed = None
     alert = track.alert
     if alert is not None and alert.state is State.PENDING:
         track.alert = None
         changes.append(Change(alert, at, withdrawn=True))
     elif alert is not None:
-        changes.append(_resolve(track, alert._replace(flapping=False), by, at, note=note))
+        changes.append(_resolve(track, replace(alert, flapping=False), by, at, note=note))
     if track.unsettled is not None:
         changes.append(_stabilized(track.unsettled, at))
         track.unsettled = None
@@ -110,17 +112,17 @@ def end(track: Track, by: str, at: datetime, *, note: str | None = None) -> list
 def resolve_by_hand(track: Track, alert: Alert, by: str, at: datetime, *, note: str | None) -> Change:
     """Resolve a firing alert whose last value is bad: it is disarmed until a good one."""
     assert alert.severity is not None
-    change = _resolve(track, alert._replace(rearm=alert.severity, flapping=False), by, at, note=note)
+    change = _resolve(track, replace(alert, rearm=alert.severity, flapping=False), by, at, note=note)
     track.disarmed = change.alert
-    return change._replace(by=by)
+    return replace(change, by=by)
 
 
 def acknowledge(
     track: Track, alert: Alert, by: str, until: datetime | None, at: datetime, *, note: str | None
 ) -> Change:
     """Say that somebody takes care of it: until a moment, or for as long as it fires and gets no worse."""
-    taken = alert._replace(acknowledged_by=by, acknowledged_at=at, acknowledged_until=until)
-    return _announce(track, taken, Transition.ACKNOWLEDGED, at, note=note)._replace(by=by)
+    taken = replace(alert, acknowledged_by=by, acknowledged_at=at, acknowledged_until=until)
+    return replace(_announce(track, taken, Transition.ACKNOWLEDGED, at, note=note), by=by)
 
 
 def unacknowledge(
@@ -128,7 +130,7 @@ def unacknowledge(
 ) -> Change:
     """Say that nobody takes care of it any more: a person says so, or its time is up."""
     left = _announce(track, _left_alone(alert), Transition.UNACKNOWLEDGED, at, note=note)
-    return left._replace(by=by)
+    return replace(left, by=by)
 
 
 def acknowledgement_over(track: Track, at: datetime) -> list[Change]:
@@ -140,7 +142,7 @@ def acknowledgement_over(track: Track, at: datetime) -> list[Change]:
 
 
 def _left_alone(alert: Alert) -> Alert:
-    return alert._replace(acknowledged_by=None, acknowledged_at=None, acknowledged_until=None)
+    return replace(alert, acknowledged_by=None, acknowledged_at=None, acknowledged_until=None)
 
 
 def _begin(track: Track, value: float, breached: list[Severity], at: datetime, new_id: NewId) -> list[Change]:
@@ -169,7 +171,8 @@ def _pending(
         return [Change(alert, at, withdrawn=True)]
     anew = track.last_at is None or at - track.last_at > gap
     held = dict.fromkeys(breached, at) if anew else _still_held(alert, breached, at)
-    after = alert._replace(
+    after = replace(
+        alert,
         value=value,
         last_at=at,
         held_since=held,
@@ -191,10 +194,10 @@ def _fire_if_held(track: Track, alert: Alert, value: float, at: datetime) -> lis
     settled: list[Change] = []
     if before is not None and before.resolved_at is not None and at - before.resolved_at < STABLE_AFTER:
         flapping = True
-        settled = [Change(before._replace(flapping=False), at)]  # the mark moves on
+        settled = [Change(replace(before, flapping=False), at)]  # the mark moves on
     elif before is not None:  # nobody heard that it was stable: news all the same
         settled = [_stabilized(before, at)]
-    firing = alert._replace(state=State.FIRING, fired_at=at, flapping=flapping)
+    firing = replace(alert, state=State.FIRING, fired_at=at, flapping=flapping)
     return [*settled, _announce(track, _at_severity(track, firing, severity), Transition.FIRED, at)]
 
 
@@ -205,7 +208,7 @@ def _firing(
     rule = track.rule
     changes: list[Change] = []
     if rule.good(value):
-        fresh = alert._replace(value=value, last_at=at, stale=False)
+        fresh = replace(alert, value=value, last_at=at, stale=False)
         if alert.stale:
             changes.append(_announce(track, fresh, Transition.DATA_RETURNED, at))
             fresh = changes[-1].alert
@@ -213,7 +216,7 @@ def _firing(
     held = _still_held(alert, breached, at)
     if track.last_at is not None and at - track.last_at > gap:
         held = {one: at if one.rank > alert.severity.rank else since for one, since in held.items()}
-    fresh = alert._replace(value=value, last_at=at, stale=False, good_since=None, held_since=held)
+    fresh = replace(alert, value=value, last_at=at, stale=False, good_since=None, held_since=held)
     if alert.stale:
         changes.append(_announce(track, fresh, Transition.DATA_RETURNED, at))
         fresh = changes[-1].alert
@@ -234,7 +237,7 @@ def _good(track: Track, alert: Alert, at: datetime, gap: timedelta) -> list[Chan
     since = at if anew or alert.good_since is None else alert.good_since
     if at - since >= track.rule.keep_firing_for:
         return [_resolve(track, alert, "recovery", at)]
-    track.alert = alert._replace(good_since=since, held_since={})
+    track.alert = replace(alert, good_since=since, held_since={})
     return [Change(track.alert, at)] if anew else []
 
 
@@ -253,7 +256,7 @@ def _calmed(track: Track, at: datetime) -> list[Change]:
 
 
 def _stabilized(alert: Alert, at: datetime) -> Change:
-    return Change(alert._replace(flapping=False, sequence=alert.sequence + 1), at, Transition.STABILIZED)
+    return Change(replace(alert, flapping=False, sequence=alert.sequence + 1), at, Transition.STABILIZED)
 
 
 def _rearm(track: Track, value: float, breached: list[Severity], at: datetime) -> list[Change]:
@@ -261,7 +264,7 @@ def _rearm(track: Track, value: float, breached: list[Severity], at: datetime) -
     worse = bool(breached) and breached[-1].rank > track.disarmed.rearm.rank
     if not worse and not track.rule.good(value):
         return []
-    armed = track.disarmed._replace(rearm=None)
+    armed = replace(track.disarmed, rearm=None)
     track.disarmed = None
     return [Change(armed, at)]
 
@@ -286,7 +289,8 @@ def _at_severity(track: Track, alert: Alert, severity: Severity) -> Alert:
     assert alert.value is not None
     rule, key = track.rule, track.key
     about = Told(rule, key.source, key.kind, track.group, key.series, severity, alert.value, alert.started_at)
-    return alert._replace(
+    return replace(
+        alert,
         severity=severity,
         threshold=rule.threshold(severity),
         summary=told(rule.summary, about),
@@ -296,7 +300,8 @@ def _at_severity(track: Track, alert: Alert, severity: Severity) -> Alert:
 
 
 def _resolve(track: Track, alert: Alert, by: str, at: datetime, *, note: str | None = None) -> Change:
-    resolved = alert._replace(
+    resolved = replace(
+        alert,
         state=State.RESOLVED,
         stale=False,
         resolved_at=at,
@@ -312,5 +317,5 @@ def _resolve(track: Track, alert: Alert, by: str, at: datetime, *, note: str | N
 def _announce(
     track: Track, alert: Alert, transition: Transition, at: datetime, *, note: str | None = None
 ) -> Change:
-    track.alert = alert._replace(sequence=alert.sequence + 1)
+    track.alert = replace(alert, sequence=alert.sequence + 1)
     return Change(track.alert, at, transition, note=note)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from atalaia.events.metrics import MetricsBatch
+from atalaia.events.metrics import Measurements
 from atalaia.stats import Histogram
 from services.alerting.domain.lifecycle import Track
 from services.alerting.domain.rules import OVER_COUNTERS, QUANTILES, Rule
@@ -36,7 +36,7 @@ class Measure:
         self._events = Events(self.rule.window_s)
         self._readings: dict[tuple[str, str, str], tuple[datetime | None, float]] = {}
 
-    def add(self, batch: MetricsBatch) -> bool:
+    def add(self, batch: Measurements) -> bool:
         """Take in what the batch has for this rule; return whether it had anything.
 
         A message without events still moves the time.
@@ -72,7 +72,7 @@ class Measure:
             return (self._events.total() or None) if function == "count" else None
         return float(_OVER_VALUES[function](values))
 
-    def _happened(self, batch: MetricsBatch, names: Iterable[str]) -> tuple[int, int, Histogram | None]:
+    def _happened(self, batch: Measurements, names: Iterable[str]) -> tuple[int, int, Histogram | None]:
         """Return how many events there were, how many count, and, where it matters, how long they took."""
         merged: Histogram | None = None
         counted = 0
@@ -86,7 +86,7 @@ class Measure:
         total = merged.count if merged is not None else 0
         return total, counted, merged if self.rule.function in QUANTILES else None
 
-    def _reading(self, at_s: float, batch: MetricsBatch, series: str) -> bool:
+    def _reading(self, at_s: float, batch: Measurements, series: str) -> bool:
         if series in batch.gauges:
             self._values.add(at_s, batch.gauges[series])
         elif series in batch.counters:
@@ -95,7 +95,7 @@ class Measure:
             return False
         return True
 
-    def _counter(self, at_s: float, batch: MetricsBatch, series: str) -> None:
+    def _counter(self, at_s: float, batch: Measurements, series: str) -> None:
         if self.rule.function not in (*OVER_COUNTERS, "share"):
             self._values.add(at_s, batch.counters[series])
             return
@@ -107,7 +107,7 @@ class Measure:
         else:
             self._values.add(at_s, grown)
 
-    def _increase(self, batch: MetricsBatch, series: str) -> float | None:
+    def _increase(self, batch: Measurements, series: str) -> float | None:
         """Return how much a counter grew since the reading before; a reset counts from zero."""
         value = batch.counters[series]
         key = (batch.kind, batch.source, series)

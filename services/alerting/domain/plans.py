@@ -9,13 +9,13 @@ from math import inf
 from operator import gt, lt
 from weakref import WeakValueDictionary
 
-from atalaia.events.metrics import MetricsBatch
+from atalaia.events.metrics import Measurements
 from services.alerting.domain.rules import Rule, Rules
 
 Layout = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
 
-def layout_of(batch: MetricsBatch) -> Layout:
+def layout_of(batch: Measurements) -> Layout:
     """Return the series of a message: gauges, counters, histograms."""
     return tuple(batch.gauges), tuple(batch.counters), tuple(batch.histograms)
 

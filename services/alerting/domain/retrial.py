@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import count
 
 from atalaia.events.alerts import AlertTransition, Severity, Transition
-from atalaia.events.metrics import MetricsBatch
+from atalaia.events.metrics import Measurements
 from services.alerting.domain.judge import Judge
 from services.alerting.domain.rules import Rules
 
@@ -35,7 +35,7 @@ class Retrial:
         self.messages = self.unreadable = 0
         self.recorded_from: dict[tuple[str, str], datetime] = {}
 
-    def hear(self, batch: MetricsBatch, stored_at: datetime, partition: int) -> None:
+    def hear(self, batch: Measurements, stored_at: datetime, partition: int) -> None:
         """Take the next message of the stream."""
         self.recorded_from.setdefault((batch.kind, batch.source), stored_at)
         if stored_at < self.since:

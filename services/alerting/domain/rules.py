@@ -88,7 +88,11 @@ class Rule:
 
     def good(self, value: float) -> bool:
         """Return whether `value` ends the alert."""
-        return self.left(self.thresholds[0][0], value)
+        return not self.beyond(value, self._good_at)
+
+    @cached_property
+    def _good_at(self) -> float:
+        return self._leave_at[self.thresholds[0][0]]
 
     def threshold(self, severity: Severity) -> float:
         return self._threshold_of[severity]

@@ -16,7 +16,7 @@ from atalaia import log as _log
 from atalaia.broker.pull import Stored
 from atalaia.clock import Clock
 from atalaia.errors import Invalid, NotFound, Transient
-from atalaia.events.metrics import MetricsBatch
+from atalaia.events.metrics import Measurements
 from atalaia.events.subjects import PARTITIONS
 from atalaia.service import Instruments
 from services.alerting.domain.alert import Change
@@ -28,7 +28,7 @@ from services.alerting.ports import Census, DeadLetters, Lease, Letter, Position
 
 _log_ = _log.get("judging")
 COMMIT_EVERY_S = 1.0
-Give = Callable[[MetricsBatch, datetime, int], None]
+Give = Callable[[Measurements, datetime, int], None]
 WAIT_S = 0.25
 TICK_S = 0.25
 REST_S = 0.002  # between rounds: many messages that come one by one are judged and committed together

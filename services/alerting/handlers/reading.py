@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from atalaia.errors import Invalid
-from atalaia.events.metrics import MetricsBatch, check_series, check_subject, read_batch
+from atalaia.events.metrics import Measurements, check_series, check_subject
+from services.alerting.handlers.decoding import decoded
 
 AHEAD_AT_MOST = timedelta(seconds=10)
 
@@ -16,13 +17,13 @@ class BatchReader:
     def __init__(self) -> None:
         self._layouts: dict[str, tuple[object, ...]] = {}
 
-    def read(self, subject: str, body: bytes, stored_at: datetime) -> MetricsBatch:
+    def read(self, subject: str, body: bytes, stored_at: datetime) -> Measurements:
         """Return the batch.
 
         Raises:
             Invalid: it is a dead letter; says why.
         """
-        batch = read_batch(body)
+        batch = decoded(body)
         if batch.at - stored_at > AHEAD_AT_MOST:
             raise Invalid(f"at: {batch.at.isoformat()} is ahead of the broker's time", field="at")
         layout = (

@@ -19,6 +19,8 @@ class Severity(StrEnum):
     ERROR = "error"
     CRITICAL = "critical"
 
+    __hash__ = str.__hash__  # an Enum's is written in Python, and each look into a dict pays for it
+
     @property
     def rank(self) -> int:
         return _RANKS[self]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from pydantic import (
     AwareDatetime,
@@ -110,6 +111,40 @@ class MetricsBatch(BaseModel):
         return self.model_dump_json(exclude_none=True).encode()
 
 
+class Measurements(Protocol):
+    """What a metrics message says, whoever decoded it: it is a `MetricsBatch`, or like one."""
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def group(self) -> str: ...
+
+    @property
+    def at(self) -> datetime: ...
+
+    @property
+    def interval_s(self) -> float: ...
+
+    @property
+    def gauges(self) -> Mapping[str, float]: ...
+
+    @property
+    def counters(self) -> Mapping[str, float]: ...
+
+    @property
+    def start(self) -> datetime | None: ...
+
+    @property
+    def histograms(self) -> Mapping[str, HistogramDelta]: ...
+
+    @property
+    def final(self) -> bool: ...
+
+
 def message_id(kind: str, source: str, at: datetime) -> str:
     """Return the id under which the broker drops a repetition."""
     return f"{token(kind)}:{token(source)}:{iso(at)}"
@@ -129,14 +164,15 @@ def read_batch(body: bytes | str) -> MetricsBatch:
         raise Invalid(f"{where or 'body'}: {first['msg']}", field=where) from error
 
 
-def check_series(batch: MetricsBatch) -> None:
+def check_series(batch: Measurements) -> None:
     """Raise `Invalid` when one of the batch's series is not in its one spelling."""
-    for names in (batch.gauges, batch.counters, batch.histograms):
+    columns: tuple[Iterable[str], ...] = (batch.gauges, batch.counters, batch.histograms)
+    for names in columns:
         for name in names:
             _series.parse(name)
 
 
-def check_subject(batch: MetricsBatch, subject: str) -> None:
+def check_subject(batch: Measurements, subject: str) -> None:
     """Raise `Invalid` when the body names another kind, group or source than the subject does."""
     if any("\0" in name for name in (batch.kind, batch.group, batch.source)):
         raise Invalid("a name holds a NUL character", field="source")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atalaia.errors import Invalid
-from atalaia.events.metrics import MetricsBatch
+from atalaia.events.metrics import Measurements
 from services.alerting.handlers.reading import BatchReader, partition_in
 
 T0 = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -27,7 +27,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-def read(body: bytes, *, subject: str = SUBJECT) -> MetricsBatch:
+def read(body: bytes, *, subject: str = SUBJECT) -> Measurements:
     return BatchReader().read(subject, body, T0)
 
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from atalaia.errors import Transient
 from atalaia.events.alerts import Transition
@@ -91,7 +92,7 @@ async def test_what_waits_is_written_together_but_never_too_much_at_once() -> No
 
 async def test_while_much_waits_only_the_last_state_of_an_alert_and_its_transitions_are_kept() -> None:
     shelf = Shelf()
-    told = change(0)._replace(transition=Transition.FIRED)
+    told = replace(change(0), transition=Transition.FIRED)
     shelf.writing.add(Judged(Position(AT, 1, AT), [told]))
     for sequence in range(2, 2 + 2 * COMPACTED_FROM // 100):
         shelf.writing.add(judged(sequence, *range(100)))
@@ -111,7 +112,7 @@ async def test_it_is_full_of_what_must_be_told_not_of_what_came_in_between(
 ) -> None:
     monkeypatch.setattr(writing, "WAITING_AT_MOST", COMPACTED_FROM + 100)
     shelf = Shelf()
-    told = [change(number)._replace(transition=Transition.FIRED) for number in range(COMPACTED_FROM)]
+    told = [replace(change(number), transition=Transition.FIRED) for number in range(COMPACTED_FROM)]
     shelf.writing.add(Judged(Position(AT, 1, AT), told))
     for sequence in range(2, 200):
         shelf.writing.add(judged(sequence, *range(10)))
