@@ -55,6 +55,7 @@ class Reader:
         self._subscription: Subscription | None = None
         self._asking: asyncio.Task[None] | None = None
         self._lost: str | None = None
+        self._heard = False
         self._heard_s = self._opened_s = 0.0
         self._connections = client.stats["reconnects"]
         self.arrived = asyncio.Event()
@@ -119,6 +120,8 @@ class Reader:
             Transient: the consumer or the broker is gone.
         """
         now_s = asyncio.get_running_loop().time()
+        if self._heard:
+            self._heard, self._heard_s = False, now_s
         if self._client.stats["reconnects"] != self._connections:
             self._lost = "the broker was away"  # and the consumer is gone with it
         if self._lost is None and now_s - self._heard_s > LOST_AFTER_S:
@@ -177,7 +180,7 @@ class Reader:
         )
 
     def _hear(self, message: Raw) -> None:
-        self._heard_s = asyncio.get_running_loop().time()
+        self._heard = True
         if not message.reply.startswith(ACKNOWLEDGE):
             self._on_status(message)
             return
