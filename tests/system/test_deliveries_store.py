@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from atalaia.database import Pool, migrate
 from atalaia.events.alerts import Severity, Transition
@@ -53,7 +54,7 @@ class World:
     async def happens(self, transition: Transition, severity: Severity = Severity.WARNING) -> None:
         self._sequence += 1
         state = State.RESOLVED if transition is Transition.RESOLVED else State.FIRING
-        alert = replace(ALERT, severity=severity, state=state, sequence=self._sequence)
+        alert = structs.replace(ALERT, severity=severity, state=state, sequence=self._sequence)
         (lease, *_) = await self.store.acquire(1)
         change = Change(alert, NOW, transition)
         await self.store.commit(
