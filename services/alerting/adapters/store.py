@@ -230,7 +230,7 @@ class PostgresStore:
         )
         if len(inserted) < len(announced):
             self._fresh.doubt()  # the earlier attempt's announcements must leave first
-        ids = {(row["alert_id"], row["sequence"]): row["id"] for row in inserted}
+        ids = {(alert_id, sequence): number for number, alert_id, sequence in inserted}
         rows, new = [], []
         for one, subject in zip(announced, subjects, strict=True):
             alert = one.alert
