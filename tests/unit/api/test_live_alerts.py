@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import pytest
+
 from atalaia.errors import Transient
 from atalaia.events.alerts import Transition
 from atalaia.events.matching import Conditions
@@ -123,6 +125,21 @@ async def test_an_event_heard_late_changes_nothing() -> None:
     alerts.hear(known(2, "resolved"))
     alerts.hear(known(1))
     assert await states(alerts) == {}
+
+
+async def test_a_reader_who_comes_waits_for_no_pause_that_nobody_minded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.api.handlers.live.alerts.SETTLES_UNREAD_S", 3600.0)
+    stored = Stored()
+    alerts = topic(stored)
+    async with looking(alerts, stored):
+        stored.asked.clear()
+        alerts.hear(known(1))
+        await asyncio.sleep(0)
+        alerts.attend(True)
+        async with asyncio.timeout(5):
+            await stored.asked.wait()
 
 
 async def test_a_resolution_that_was_not_heard_is_told_all_the_same() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from services.api.handlers.models import AlertAnswer
 from services.api.ports import AlertQuery, AlertReader, AlertRecord
 
 SETTLES_S = 0.25  # events come in bursts
+SETTLES_UNREAD_S = 2.0  # until a reader comes: nobody minds yet what only the database knows
 RETRY_S = 1.0
 LOOK_EVERY_S = 2.0
 LOOK_EVERY_UNREAD_S = 10.0
@@ -78,9 +80,9 @@ class AlertsTopic(Topic):
         self._tell = changed
         self._board: Board[str, _Entry] = Board()
         self._heard = asyncio.Event()
+        self._attended = asyncio.Event()
         self._detail = "the database was not asked yet"
         self._detail_changed = 0
-        self._read = False
 
     async def run(self) -> None:
         """Keep up with the database, for ever."""
@@ -91,14 +93,18 @@ class AlertsTopic(Topic):
                 await asyncio.sleep(RETRY_S)
                 continue
             rest_s = (self._clock.monotonic_s() - began_s) / MOST_SHARE
-            await self._news_within(max(rest_s, LOOK_EVERY_S if self._read else LOOK_EVERY_UNREAD_S))
+            look_every_s = LOOK_EVERY_S if self._attended.is_set() else LOOK_EVERY_UNREAD_S
+            await _within(self._heard, max(rest_s, look_every_s))
+            await _within(self._attended, SETTLES_UNREAD_S)
             await asyncio.sleep(max(rest_s, SETTLES_S))
 
     def attend(self, read: bool) -> None:
         """Say whether anybody reads this: then the database is looked at more often."""
-        if read and not self._read:
+        if not read:
+            self._attended.clear()
+        elif not self._attended.is_set():
+            self._attended.set()
             self._heard.set()
-        self._read = read
 
     def hear(self, known: Known) -> None:
         """Take an event, at once."""
@@ -178,12 +184,11 @@ class AlertsTopic(Topic):
     def _next(self) -> int:
         return self._versions.next(self._clock.now().timestamp())
 
-    async def _news_within(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._heard.wait()
-        except TimeoutError:
-            return
+
+async def _within(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _beside(said: AlertTransition, before: _Beside) -> _Beside:
