@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import nats.errors
 from nats.aio.client import Client
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from atalaia.broker import EnduringClient
 from atalaia.broker.raw import Raw
@@ -25,6 +25,7 @@ RECONCILE_EVERY_S = 10.0
 RETRY_S = 1.0
 ANSWERED_WITHIN_S = 0.2
 MOST_DIGITS = 18  # of a sequence: more is no number of Postgres
+_TRANSITION = TypeAdapter(AlertTransition).validator  # itself: `model_validate_json` costs a fifth more
 
 
 class Events:
@@ -56,11 +57,11 @@ class Events:
 
     def alert(self, message: Raw) -> None:
         """Take a transition; one without our id, or not of this form, is somebody else's."""
-        sequence = message.headers().get("Nats-Msg-Id", "").rpartition(":")[2]
+        sequence = message.header("Nats-Msg-Id").rpartition(":")[2]
         if not sequence.isdecimal() or len(sequence) > MOST_DIGITS:
             return
         try:
-            transition = AlertTransition.model_validate_json(message.body)
+            transition = _TRANSITION.validate_json(message.body)
         except ValidationError:
             return
         known = Known(int(sequence), transition)

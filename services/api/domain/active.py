@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from atalaia.events.alerts import AlertTransition
 from services.api.domain.health import Firing
@@ -12,8 +12,7 @@ from services.api.domain.health import Firing
 REMEMBERED = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """One alert at one of its transitions. `sequence` counts them."""
 
     sequence: int

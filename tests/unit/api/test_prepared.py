@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fastapi import APIRouter, FastAPI
@@ -92,7 +91,7 @@ class World:
     def alerted(self, alert_id: str, state: str, summary: str = "bad") -> None:
         self._told += 1
         said = known(self._told, state, alert_id)
-        self.active.hear(replace(said, alert=said.alert.model_copy(update={"summary": summary})))
+        self.active.hear(said._replace(alert=said.alert.model_copy(update={"summary": summary})))
 
     def announced(self, service: str, detail: str) -> None:
         said = ServiceAnnouncement(

@@ -129,6 +129,17 @@ async def test_what_is_published_is_a_message(
     assert Raw(to, back, head, said).headers() == headers
 
 
+@given(st.dictionaries(words, lines, max_size=4), words)
+def test_one_header_is_read_as_all_of_them_are(headers: dict[str, str], other: str) -> None:
+    message = Raw(b"a", b"", head_of(headers), b"")
+    for name in [*headers, other]:
+        assert message.header(name) == message.headers().get(name, "")
+
+
+def test_without_a_head_there_is_no_header() -> None:
+    assert Raw(b"a", b"", b"", b"N: 1").header("N") == ""
+
+
 @pytest.mark.parametrize("wrong", [{"a": "b\r\nc: d"}, {"a\n": "b"}, {"a": "\r"}])
 def test_a_header_is_one_line(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="not one line"):

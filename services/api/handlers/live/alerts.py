@@ -193,6 +193,8 @@ async def _within(event: asyncio.Event, seconds: float) -> None:
 
 def _beside(said: AlertTransition, before: _Beside) -> _Beside:
     """Return what is so after a transition. What no event says is as it was before."""
+    if before is NOTHING_BESIDE and not said.acknowledged_by and said.transition is not Transition.WENT_STALE:
+        return before  # nearly every one in a flood
     kept = before.acknowledged_by == said.acknowledged_by
     return _Beside(
         STALE_AFTER.get(said.transition, before.stale),
