@@ -104,8 +104,9 @@ class Feed:
                     self._newest.listened(now_s - heard_s)
                 heard_s = now_s
                 for first in range(0, len(arrived), AT_ONCE):
+                    if first:  # after the last of them, `more` waits
+                        await asyncio.sleep(0)
                     self._take_all(arrived[first : first + AT_ONCE])
-                    await asyncio.sleep(0)
                 if caught_up:
                     await self._look_back()
                     self.loaded.set()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+
+from pydantic_core import to_json
 
 from atalaia.events.instants import iso
 from services.api.domain.newest import Newest, Subject
@@ -31,13 +32,13 @@ class NewestValues:
         if name is None and subject.answer is not None and subject.answer[0] == stale:
             return subject.answer[1]
         batch = subject.batch()
-        gauges, counters = dict(batch.gauges), dict(batch.counters)
+        gauges, counters = batch.gauges, batch.counters
         if name is not None:
             gauges = {series: value for series, value in gauges.items() if series.startswith(name)}
             counters = {series: value for series, value in counters.items() if series.startswith(name)}
             if not gauges and not counters:
                 return None
-        part = json.dumps(
+        part = to_json(
             {
                 "source": batch.source,
                 "kind": batch.kind,
@@ -47,7 +48,7 @@ class NewestValues:
                 "gauges": gauges,
                 "counters": counters,
             }
-        ).encode()
+        )
         if name is None:
             subject.answer = (stale, part)
         return part
