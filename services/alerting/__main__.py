@@ -2,10 +2,23 @@
 
 import sys
 
-from atalaia.service import run
-from services.alerting.app import serve
-from services.alerting.cli.commands import main
-from services.alerting.settings import AlertingSettings
+from atalaia.loading import loading
+
+# nats-py has WebSockets where aiohttp is, structlog prettier tracebacks where rich is, FastStream its own
+# server where uvicorn is: a quarter of the time to start. Our webhooks load aiohttp when there are any.
+with loading(without=("aiohttp", "rich", "uvicorn")):
+    from atalaia.service import run
+    from services.alerting.app import serve
+    from services.alerting.settings import AlertingSettings
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments:
+        return run("alerting", AlertingSettings, serve)
+    from services.alerting.cli.commands import main as command
+
+    return command(arguments)
+
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]) if sys.argv[1:] else run("alerting", AlertingSettings, serve))
+    sys.exit(main(sys.argv[1:]))

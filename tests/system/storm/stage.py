@@ -145,7 +145,8 @@ class Stage:
         self.stopped_badly = {label: code for label, code in zip(running, codes, strict=True) if code}
 
     def _environment(self) -> dict[str, str]:
-        foreign = ("ATALAIA_", "NATS_URL", "DATABASE_URL", "REDIS_URL", "PYTHONPATH")
+        # PYTHONDONTWRITEBYTECODE, too: services start as from an image, from what was compiled before
+        foreign = ("ATALAIA_", "NATS_URL", "DATABASE_URL", "REDIS_URL", "PYTHONPATH", "PYTHONDONTWRITE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         urls = {
             "NATS_URL": self._through_door("nats"),
