@@ -63,9 +63,7 @@ class MetricsStream:
         Raises:
             Transient: as `all_up_to`.
         """
-        reader = await Reader.open(
-            self._client, METRICS_STREAM, subjects=filters([*range(PARTITIONS)]), from_time=at
-        )
+        reader = await Reader.open(self._client, METRICS_STREAM, from_time=at)
         try:
             async for arrived in in_turn(reader, up_to):
                 for begin in range(0, len(arrived), AT_ONCE):
@@ -102,8 +100,8 @@ async def in_turn(reader: Following, up_to: int, *, patience: int = 10) -> Async
     raise Transient(f"{METRICS_STREAM}: nothing more came for {patience} s")
 
 
-def filters(partitions: list[int]) -> list[str]:
-    """Return the subjects of some partitions; of all, in one."""
+def filters(partitions: list[int]) -> list[str] | None:
+    """Return the subjects of some partitions; None for all: the broker would match each message's subject."""
     if len(partitions) == PARTITIONS:
-        return [f"{METRICS_PREFIX}.>"]
+        return None
     return [f"{METRICS_PREFIX}.*.*.*.{partition}" for partition in partitions]
