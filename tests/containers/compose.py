@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -137,6 +138,9 @@ class Compose:
                 return error.code, dict(error.headers.items()), error.read()
         except OSError as error:
             return 0, {}, repr(error)
+
+    async def ask(self, path: str) -> tuple[int, dict[str, str], Any]:
+        return await asyncio.to_thread(self.get, path)
 
     def _gateway(self) -> str:
         if self._profile == "ha":

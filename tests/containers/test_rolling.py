@@ -40,7 +40,7 @@ class Readers:
     async def run(self) -> None:
         while True:
             for path in self.paths:
-                status, _, body = await asyncio.to_thread(self.compose.get, path)
+                status, _, body = await self.compose.ask(path)
                 self.read[path] += 1
                 if status != 200:
                     self.failures.append(f"{path}: {status} {str(body)[:200]}")
@@ -69,6 +69,7 @@ async def load(compose: Compose, paths: tuple[str, ...]) -> AsyncIterator[tuple[
             for task in (sending, reading):
                 task.cancel()
             await asyncio.wait({sending, reading})
+            await ledger.close()
 
 
 async def restart(compose: Compose, *services: str) -> dict[str, float]:
@@ -96,7 +97,9 @@ async def weigh_books(traffic: Traffic, ledger: Ledger) -> tuple[list[str], Bala
     """Return what was acknowledged and is not there once, and the balances of Postgres and the stream."""
     expected = books_of(ledger.samples).expected
     missing = [one for one in traffic.acknowledged if ledger.held.get(one) != 1]
-    return missing, compare(expected, await ledger.stored()), compare(expected, ledger.announced)
+    stored = compare(expected, await ledger.stored())
+    await ledger.close()
+    return missing, stored, compare(expected, ledger.announced)
 
 
 async def test_every_service_restarts_and_nobody_notices(highly_available: Compose) -> None:

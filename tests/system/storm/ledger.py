@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from tests.system.storm.books import Entry, Sample, Told
 
 SOURCES = "atalaia.metrics.storm.*.*.*"
 PAGE = 100
+LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
 
 class Place(Protocol):
@@ -30,12 +31,15 @@ class Place(Protocol):
 
     def nats(self) -> AbstractAsyncContextManager[Client]: ...
 
-    def get(self, path: str) -> tuple[int, dict[str, str], Any]:
+    async def ask(self, path: str) -> tuple[int, dict[str, str], Any]:
         """Return (status, headers, JSON) of the gateway's answer."""
 
 
 class Ledger:
-    """Reads both streams; what was read stays, though the stream be deleted and made anew."""
+    """Reads both streams; what was read stays, though the stream be deleted and made anew.
+
+    Keeps a connection to Postgres, where every new one costs a process, until it is closed.
+    """
 
     def __init__(self, stage: Place) -> None:
         self._stage = stage
@@ -45,6 +49,7 @@ class Ledger:
         self._announced: dict[str, Told] = {}
         self.repeats = 0
         self._streams_made = 0
+        self._connection: asyncpg.Connection | None = None
 
     @property
     def announced(self) -> list[Told]:
@@ -128,12 +133,20 @@ class Ledger:
                 await asyncio.sleep(0.1)
 
     async def rows(self, statement: str) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self._stage.database_url)
-        try:
-            return list(await connection.fetch(statement))
-        finally:
-            with suppress(OSError):
-                await connection.close()
+        """Return what a statement finds. That the connection broke since the last one is no failure."""
+        if self._connection is not None:
+            try:
+                return list(await self._connection.fetch(statement))
+            except LOST:
+                self._connection.terminate()
+        self._connection = await asyncpg.connect(self._stage.database_url)
+        return list(await self._connection.fetch(statement))
+
+    async def close(self) -> None:
+        """Close what was kept; what is asked later is asked over a new connection."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
 
     async def answered(self, state: str) -> list[dict[str, Any]]:
         """Return all alerts of a state as the gateway lists them, page by page."""
@@ -141,7 +154,7 @@ class Ledger:
         cursor = ""
         while True:
             path = f"/alerts?state={state}&limit={PAGE}" + (f"&cursor={cursor}" if cursor else "")
-            status, _, page = await asyncio.to_thread(self._stage.get, path)
+            status, _, page = await self._stage.ask(path)
             assert status == 200, page
             found += page["alerts"]
             if page["next_cursor"] is None:

@@ -146,6 +146,7 @@ async def storm(
             for task in (*beside, sending):
                 task.cancel()
             await asyncio.wait([*beside, sending])
+            await ledger.close()
         for task in beside:
             assert task.cancelled() or task.exception() is None, task.exception()
         report.reads, report.failures = dict(watch.reads), watch.failures

@@ -8,13 +8,10 @@ servers and the same services, started by the same code.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -27,6 +24,7 @@ from atalaia import broker
 from atalaia.embedded import Child, LocalServer, Ports, Secrets, Servers, make_servers, owned
 from tests.system.platform import ROOT, free_ports
 from tests.system.storm import books
+from tests.system.storm.asking import Answer, ask
 from tests.system.storm.disks import SIZE_MIB, small_disk
 from tests.system.storm.door import Door
 
@@ -181,12 +179,15 @@ class Stage:
         """Return the process of a server or a service."""
         pid = self.server(name).pid if name in SERVERS else self.services[name].pid
         assert pid is not None
-        return psutil.Process(pid)
+        return pid
+
+    def process(self, name: str) -> psutil.Process:
+        return psutil.Process(self.pid(name))
 
     def write_rules(self, *, extra: bool = True) -> None:
         self.rules_file.write_text(books.rules(extra=extra))
 
-    def get(self, path: str) -> tuple[int, dict[str, str], Any]:
+    async def ask(self, path: str) -> Answer:
         """Return (status, headers, JSON); status 0 when there was no answer in time."""
         url = f"http://127.0.0.1:{self.http_port}/api/v1/monitoring{path}"
         try:

@@ -30,14 +30,14 @@ class Watch:
     failures: list[str] = field(default_factory=list)
     _away: frozenset[str] = frozenset()
     _health: dict[str, Any] | None = None
-    _asked: int = 0
+    _answered: asyncio.Event = field(default_factory=asyncio.Event)
 
     def excuse(self, away: Collection[str]) -> None:
         """From now on, what needs one of these may fail as the contract says it may."""
         self._away = frozenset(away)
 
     async def run(self) -> None:
-        while (await asyncio.to_thread(self.stage.get, HISTORY))[0] != 200:
+        while (await self.stage.ask(HISTORY))[0] != 200:
             await asyncio.sleep(0.1)  # the sources have not spoken yet
         async with asyncio.TaskGroup() as group:
             for paths in (("/health/detailed",), ("/health",), NEED_NOTHING, NEED_POSTGRES):
@@ -45,11 +45,9 @@ class Watch:
 
     async def troubles(self, *, within_s: float = 6.0) -> list[str] | None:
         """Return what the next `/health/detailed` complains about; None: it is not answered."""
-        asked = self._asked
         try:
             async with asyncio.timeout(within_s):
-                while self._asked == asked:
-                    await asyncio.sleep(0.02)
+                await self._answered.wait()
         except TimeoutError:
             return None
         return None if self._health is None else troubles_in(self._health, self.stage.services)
@@ -58,7 +56,7 @@ class Watch:
         while True:
             for path in paths:
                 excused_before = self._away
-                status, headers, body = await asyncio.to_thread(self.stage.get, path)
+                status, headers, body = await self.stage.ask(path)
                 excuses = self._away | excused_before
                 outcome = _outcome(path, status, headers, excuses)
                 self.reads[outcome] += 1
@@ -66,7 +64,8 @@ class Watch:
                     self.failures.append(f"{path}: {status} {body} while {sorted(excuses)} away")
                 if path == "/health/detailed":
                     self._health = body if status == 200 else None
-                    self._asked += 1
+                    self._answered.set()
+                    self._answered = asyncio.Event()  # for those who ask from now on
                 await asyncio.sleep(READ_EVERY_S)
 
 
