@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import psutil
-
 from tests.system.storm.books import HELD, NOW, Balance, Entry, books_of, compare, weigh
 from tests.system.storm.extra import Extra
 from tests.system.storm.faults import Fault, Scene
@@ -18,6 +16,7 @@ from tests.system.storm.ledger import Ledger
 from tests.system.storm.stage import SERVERS, Stage
 from tests.system.storm.traffic import Traffic
 from tests.system.storm.watch import Watch
+from tests.system.storm.weighing import held_bytes
 
 STAYS_WELL_S = 2.5  # a service says every 2 s how it is
 STAYS_HEARD_S = 7.0  # once the broker is back, whoever is not heard is missed after 6 s
@@ -230,11 +229,7 @@ async def _weigh(stage: Stage, most_mib: dict[str, float]) -> None:
     """Remember the most memory that each process and its children were seen to hold, what they share once."""
     while True:
         for name in (*SERVERS, *stage.services):
-            try:
-                process = stage.process(name)
-                family = [process, *process.children(recursive=True)]
-                held = sum(one.memory_full_info().pss for one in family)
-            except psutil.Error:
-                continue
-            most_mib[name] = max(most_mib.get(name, 0.0), held / 2**20)
+            held = await asyncio.to_thread(held_bytes, stage.pid(name))
+            if held is not None:
+                most_mib[name] = max(most_mib.get(name, 0.0), held / 2**20)
         await asyncio.sleep(1.0)

@@ -175,8 +175,8 @@ class Stage:
     def server(self, name: str) -> LocalServer:
         return {server.name: server for server in self.servers.all}[name]
 
-    def process(self, name: str) -> psutil.Process:
-        """Return the process of a server or a service."""
+    def pid(self, name: str) -> int:
+        """Return the process id of a server or a service, the last one where it is away."""
         pid = self.server(name).pid if name in SERVERS else self.services[name].pid
         assert pid is not None
         return pid
@@ -189,15 +189,7 @@ class Stage:
 
     async def ask(self, path: str) -> Answer:
         """Return (status, headers, JSON); status 0 when there was no answer in time."""
-        url = f"http://127.0.0.1:{self.http_port}/api/v1/monitoring{path}"
-        try:
-            with urllib.request.urlopen(url, timeout=ANSWER_WITHIN_S) as answer:
-                return answer.status, dict(answer.headers.items()), json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, dict(error.headers.items()), json.loads(error.read())
-        except OSError:
-            return 0, {}, None
+        return await ask(self.http_port, path, within_s=ANSWER_WITHIN_S)
 
     @asynccontextmanager
     async def nats(self) -> AsyncIterator[Client]:
@@ -223,7 +215,7 @@ class Stage:
     async def _ready(self) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
         while True:
-            _, _, answer = await asyncio.to_thread(self.get, "/health/detailed")
+            _, _, answer = await self.ask("/health/detailed")
             if answer is not None and not troubles_in(answer, self.services):
                 return
             assert time.monotonic() < deadline, "\n".join([f"not ready: {answer}", *self.last_words()])
