@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import random
 import sys
 import tempfile
 from pathlib import Path
+
+import uvloop
 
 from tests.system.storm.faults import BY_NAME, SINGLE, Fault, several
 from tests.system.storm.run import Report, storm
@@ -28,7 +29,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where everybody's output goes; default: nowhere")
     arguments = parser.parse_args()
     faults = _faults(arguments, random.Random(arguments.seed))
-    report = asyncio.run(_run(arguments, faults))
+    report = uvloop.run(_run(arguments, faults))
     print("\n".join([*report.lines(), f"seed {arguments.seed}"]))
     for complaint in report.complaints():
         print(f"RED {complaint}")
