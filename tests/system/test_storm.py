@@ -95,6 +95,7 @@ def test_ten_minutes_away_cost_no_alert_and_little_memory(tmp_path: Path, name: 
     report = report_of(tmp_path, [kill(name, away_s=600)])
     assert report.complaints() == []
     most = report.memory_mib
+    assert most.keys() == MEMORY_AT_MOST_MIB.keys()
     assert {one: held for one, held in most.items() if held > MEMORY_AT_MOST_MIB[one]} == {}
 
 

@@ -27,9 +27,16 @@ def _share_of(pid: int) -> int:
 
 
 def _family(pid: int) -> list[int]:
-    """Return a process and all below it, without a look at every process of the machine."""
+    """Return a process and all below it, without a look at every process of the machine.
+
+    Raises:
+        OSError: one of them is gone.
+    """
     family = [pid]
     for one in family:
-        for children in (PROC / str(one) / "task").glob("*/children"):
+        threads = [*(PROC / str(one) / "task").glob("*/children")]
+        if not threads:  # it is gone, or the kernel does not say
+            raise ProcessLookupError(one)
+        for children in threads:
             family += map(int, children.read_text().split())
     return family
