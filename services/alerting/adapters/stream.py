@@ -1,4 +1,4 @@
-"""The metrics stream, as judging reads it."""
+"""The metrics stream, as judging reads it: whole, for leaving something out costs the broker dearly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from atalaia.broker.direct import newest
 from atalaia.broker.pull import Reader, Stored
 from atalaia.errors import Transient
 from atalaia.events.streams import METRICS_STREAM
-from atalaia.events.subjects import METRICS_PREFIX, PARTITIONS
+from atalaia.events.subjects import METRICS_PREFIX, partition_in
 
 AT_ONCE = 200
 ASKED_WITHIN_S = 2.0  # whoever cannot hear the broker for so long makes room for others
@@ -49,11 +49,15 @@ class MetricsStream:
         return await newest(self._client, METRICS_STREAM, pattern, up_to=up_to)
 
     async def between(self, since: datetime, up_to: int, partitions: list[int]) -> list[Stored]:
-        reader = await Reader.open(
-            self._client, METRICS_STREAM, subjects=filters(partitions), from_time=since
-        )
+        wanted = frozenset(partitions)
+        reader = await Reader.open(self._client, METRICS_STREAM, from_time=since)
         try:
-            return await all_up_to(reader, up_to)
+            return [
+                stored
+                async for arrived in in_turn(reader, up_to)
+                for stored in arrived
+                if partition_in(stored.subject) in wanted
+            ]
         finally:
             await reader.close()
 
@@ -61,7 +65,7 @@ class MetricsStream:
         """Yield the messages from a time on, up to a sequence, a few hundred at a time.
 
         Raises:
-            Transient: as `all_up_to`.
+            Transient: as `in_turn`.
         """
         reader = await Reader.open(self._client, METRICS_STREAM, from_time=at)
         try:
@@ -72,23 +76,16 @@ class MetricsStream:
         finally:
             await reader.close()
 
-    async def read(self, from_sequence: int, partitions: list[int]) -> Reader:
-        return await Reader.open(
-            self._client, METRICS_STREAM, subjects=filters(partitions), from_sequence=max(1, from_sequence)
-        )
+    async def read(self, from_sequence: int) -> Reader:
+        return await Reader.open(self._client, METRICS_STREAM, from_sequence=max(1, from_sequence))
 
 
-async def all_up_to(reader: Following, up_to: int, *, patience: int = 10) -> list[Stored]:
-    """Return everything up to a sequence, or to the end of what the reader's consumer selects.
+async def in_turn(reader: Following, up_to: int, *, patience: int = 10) -> AsyncIterator[list[Stored]]:
+    """Yield everything up to a sequence, or to the end of what the reader's consumer selects, as it arrives.
 
     Raises:
         Transient: nothing came for `patience` seconds, though there is more: half of it is not all.
     """
-    return [stored async for arrived in in_turn(reader, up_to, patience=patience) for stored in arrived]
-
-
-async def in_turn(reader: Following, up_to: int, *, patience: int = 10) -> AsyncIterator[list[Stored]]:
-    """Yield what `all_up_to` returns, as it arrives."""
     in_vain = 0
     while in_vain < patience:
         is_all = reader.caught_up  # asked first: then what is there to take is all
@@ -98,10 +95,3 @@ async def in_turn(reader: Following, up_to: int, *, patience: int = 10) -> Async
             return
         in_vain = 0 if arrived else in_vain + 1
     raise Transient(f"{METRICS_STREAM}: nothing more came for {patience} s")
-
-
-def filters(partitions: list[int]) -> list[str] | None:
-    """Return the subjects of some partitions; None for all: the broker would match each message's subject."""
-    if len(partitions) == PARTITIONS:
-        return None
-    return [f"{METRICS_PREFIX}.*.*.*.{partition}" for partition in partitions]

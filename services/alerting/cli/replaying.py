@@ -18,6 +18,7 @@ from atalaia.broker.connection import describe
 from atalaia.broker.pull import Stored
 from atalaia.clock import SystemClock
 from atalaia.errors import Invalid, Transient
+from atalaia.events.subjects import partition_in
 from atalaia.settings import data_dir_of
 from services.alerting.adapters.stream import MetricsStream
 from services.alerting.cli.files import stock_rules, text_of
@@ -25,7 +26,7 @@ from services.alerting.cli.reports import Progress, as_json, as_text
 from services.alerting.domain.retrial import Retrial, tallies
 from services.alerting.domain.rules import Rules
 from services.alerting.domain.rules_file import load_rules
-from services.alerting.handlers.reading import BatchReader, partition_in
+from services.alerting.handlers.reading import BatchReader
 from services.alerting.settings import AlertingSettings, read_rules
 
 AWAY = 1

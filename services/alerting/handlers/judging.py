@@ -17,12 +17,12 @@ from atalaia.broker.pull import Stored
 from atalaia.clock import Clock
 from atalaia.errors import Invalid, NotFound, Transient
 from atalaia.events.metrics import Measurements
-from atalaia.events.subjects import PARTITIONS
+from atalaia.events.subjects import PARTITIONS, partition_in
 from atalaia.service import Instruments
 from services.alerting.domain.alert import Change
 from services.alerting.domain.judge import Judge, RuleState
 from services.alerting.domain.rules import Rules
-from services.alerting.handlers.reading import BatchReader, partition_in
+from services.alerting.handlers.reading import BatchReader
 from services.alerting.handlers.writing import Judged, Writing
 from services.alerting.ports import Census, DeadLetters, Lease, Letter, Position, Store
 
@@ -54,7 +54,8 @@ class Stream(Protocol):
     async def between(self, since: datetime, up_to: int, partitions: list[int]) -> list[Stored]:
         """Return the messages from a time on, up to a sequence."""
 
-    async def read(self, from_sequence: int, partitions: list[int]) -> Reading: ...
+    async def read(self, from_sequence: int) -> Reading:
+        """Read from a sequence on, the messages of all partitions."""
 
 
 class Reading(Protocol):
@@ -96,6 +97,14 @@ class Session:
     handed_s: float = 0.0
     ticked_s: float = 0.0
     unfair: bool = False
+
+    def judges(self, partition: int) -> bool:
+        """Return whether a partition is judged here. What is in none is whoever's who holds all."""
+        return partition in self.fences or (partition < 0 and len(self.fences) == PARTITIONS)
+
+    def share_of(self, messages: int) -> int:
+        """Return about how many of some messages, of whatever partition, are to be judged here."""
+        return -(-messages * len(self.fences) // PARTITIONS)
 
     def taken(self) -> list[Change]:
         """Return the changes, with what is to be said; from here on they are somebody else's."""
@@ -201,7 +210,7 @@ class Judging:
             return
         session = await self._restored(leases, *made)
         self.fences, self._sitting = session.fences, session.judge
-        reading = await self._stream.read(min(session.positions.values()) + 1, list(session.fences))
+        reading = await self._stream.read(min(session.positions.values()) + 1)
         reading.arrived = self._wake  # one event for messages, requests and reloads
         self._wake.set()
         try:
@@ -316,7 +325,7 @@ class Judging:
                 continue
             messages = reading.take()
             if messages:
-                self.lag = len(messages) + messages[-1].pending
+                self.lag = session.share_of(len(messages) + messages[-1].pending)
             for begin in range(0, len(messages), AT_ONCE):
                 for stored in messages[begin : begin + AT_ONCE]:
                     self._one(session, stored)
@@ -367,6 +376,9 @@ class Judging:
     def _one(self, session: Session, stored: Stored) -> None:
         partition = partition_in(stored.subject)
         if stored.sequence <= session.positions.get(partition, 0):
+            return
+        if not session.judges(partition):
+            session.position = Position(session.created, stored.sequence, stored.stored_at)
             return
         try:
             batch = session.reader.read(stored.subject, stored.body, stored.stored_at)

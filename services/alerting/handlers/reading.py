@@ -39,9 +39,3 @@ class BatchReader:
             check_series(batch)
             self._layouts[subject] = layout
         return batch
-
-
-def partition_in(subject: str) -> int:
-    """Return the partition that the stream appended to a subject; -1 where it did not."""
-    token = subject.rpartition(".")[2]
-    return int(token) if token.isdecimal() else -1

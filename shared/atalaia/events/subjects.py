@@ -32,6 +32,12 @@ def partition_of(group: str) -> int:
     return digest % PARTITIONS
 
 
+def partition_in(subject: str) -> int:
+    """Return the partition that the stream appended to a subject; -1 where it did not."""
+    token = subject.rpartition(".")[2]
+    return int(token) if token.isdecimal() else -1
+
+
 def metrics_subject(kind: str, group: str, source: str) -> str:
     """Return where a source publishes; the stream appends the partition."""
     return f"{METRICS_PREFIX}.{token(kind)}.{token(group)}.{token(source)}"

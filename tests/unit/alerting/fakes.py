@@ -11,11 +11,11 @@ from itertools import count
 
 from atalaia.broker.pull import Stored
 from atalaia.errors import Transient
+from atalaia.events.subjects import partition_in
 from atalaia.service import Instruments
 from services.alerting.domain.alert import Alert, Change, Key
 from services.alerting.domain.rules import Rules
 from services.alerting.handlers.judging import Judging
-from services.alerting.handlers.reading import partition_in
 from services.alerting.ports import Census, Lease, Letter, Position, Whereabouts
 
 CREATED = datetime(2026, 11, 24, 11, 0, tzinfo=UTC)
@@ -70,9 +70,8 @@ class ListedStream:
     def _of(self, partitions: list[int]) -> list[Stored]:
         return [one for one in self.messages if partition_in(one.subject) in partitions]
 
-    async def read(self, from_sequence: int, partitions: list[int]) -> ListedReader:
-        wanted = [one for one in self._of(partitions) if one.sequence >= from_sequence]
-        return ListedReader(wanted, self.at_once)
+    async def read(self, from_sequence: int) -> ListedReader:
+        return ListedReader([one for one in self.messages if one.sequence >= from_sequence], self.at_once)
 
 
 class ListedReader:
@@ -176,8 +175,13 @@ class NoDeadLetters:
         return
 
 
-async def judge_all(store: MemoryAlertStore, stream: ListedStream, rules: Rules) -> None:
-    """Judge until everything in the stream is judged, beginning anew whenever the process died."""
+async def judge_all(
+    store: MemoryAlertStore, stream: ListedStream, rules: Rules, *, up_to: int | None = None
+) -> None:
+    """Judge until the stream is judged, of each partition its last message or all `up_to` a sequence.
+
+    Whenever the process died, begin anew.
+    """
     while True:
         store.died.clear()
         judging = Judging(
@@ -196,7 +200,8 @@ async def judge_all(store: MemoryAlertStore, stream: ListedStream, rules: Rules)
         try:
             async with asyncio.timeout(10):
                 while not store.died.is_set():
-                    if all(store.positions[one].sequence >= stream.last(one) for one in store.leased):
+                    lasts = {one: up_to or stream.last(one) for one in store.leased}
+                    if all(store.positions[one].sequence >= last for one, last in lasts.items()):
                         return
                     assert not running.done(), running.exception()
                     await asyncio.sleep(0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from atalaia.errors import Invalid
 from atalaia.events.metrics import Measurements
-from services.alerting.handlers.reading import BatchReader, partition_in
+from services.alerting.handlers.reading import BatchReader
 
 T0 = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SUBJECT = "atalaia.metrics.host.web-1.web-1.7"
@@ -94,8 +94,3 @@ def test_nearly_valid_messages(changes: list[dict[str, Any]]) -> None:
     reader = BatchReader()  # one reader for all: what it remembers of a layout must not let others pass
     for change in changes:
         accepted_or_refused(reader, json.dumps(GOOD | change).encode("utf-8", "surrogatepass"))
-
-
-def test_the_partition_is_the_last_token() -> None:
-    assert partition_in(SUBJECT) == 7
-    assert partition_in("atalaia.metrics.host.web-1.web-1") == -1

@@ -10,7 +10,8 @@ import pytest
 
 from atalaia.broker.pull import Stored
 from atalaia.errors import Transient
-from services.alerting.adapters.stream import all_up_to
+from atalaia.events.subjects import PARTITIONS
+from services.alerting.adapters.stream import in_turn
 from services.alerting.domain.rules_file import load_rules
 from tests.system.storm.books import BAD, QUIET, rules
 from tests.unit.alerting.builders import HIGH_CPU, Court, cpu
@@ -50,6 +51,22 @@ def test_a_partition_taken_over_beside_one_that_is_behind_does_not_fall_back() -
     ]
 
 
+def test_what_is_for_others_is_passed_and_not_judged() -> None:
+    messages = [message(1, BAD, 7), message(2, BAD, 8), message(3, BAD, 8)]
+    store = MemoryAlertStore([7])
+    asyncio.run(judge_all(store, ListedStream(messages, at_once=1), RULES, up_to=3))
+    assert {one.alert.key.source for one in store.told} == {"web-7"}
+    assert store.positions[7].sequence == 3
+
+
+def test_a_message_without_a_partition_is_judged_by_whoever_holds_all() -> None:
+    lone = message(1, BAD, 7)._replace(subject="atalaia.metrics.storm.web-7.web-7")
+    for held, sources in ((range(PARTITIONS), {"web-7"}), (range(1, PARTITIONS), set())):
+        store = MemoryAlertStore(held)
+        asyncio.run(judge_all(store, ListedStream([lone], at_once=1), RULES, up_to=1))
+        assert {one.alert.key.source for one in store.told} == sources
+
+
 def test_a_restart_within_a_long_hold_does_not_begin_it_anew() -> None:
     court = Court(HIGH_CPU)  # holds for a minute
     court.hear(*(cpu(seconds, 0.85, interval_s=1) for seconds in range(0, 50, 10)))
@@ -70,6 +87,10 @@ class Trickle:
 
     async def more(self, within_s: float) -> list[Stored]:
         return self._turns.pop(0) if self._turns else []
+
+
+async def all_up_to(reader: Trickle, up_to: int, patience: int = 10) -> list[Stored]:
+    return [stored async for arrived in in_turn(reader, up_to, patience=patience) for stored in arrived]
 
 
 async def test_a_slow_broker_does_not_cut_a_replay_short() -> None:

@@ -3,7 +3,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atalaia.events.subjects import metrics_subject, partition_of, token
+from atalaia.events.subjects import metrics_subject, partition_in, partition_of, token
 
 
 @given(st.text(min_size=1))
@@ -24,3 +24,8 @@ def test_subjects_hold_kind_group_and_source() -> None:
 
 def test_partitions_are_64() -> None:
     assert {partition_of(f"group-{n}") for n in range(2000)} == set(range(64))
+
+
+def test_the_partition_is_the_last_token() -> None:
+    assert partition_in("atalaia.metrics.host.web-1.web-1.7") == 7
+    assert partition_in("atalaia.metrics.host.web-1.web-1") == -1
