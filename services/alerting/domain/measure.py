@@ -77,7 +77,7 @@ class Measure:
         merged: Histogram | None = None
         counted = 0
         for series in names:
-            delta = batch.histograms[series].histogram()
+            delta = Histogram.from_dense(batch.histograms[series])
             counted += delta.count if self.rule.of and self.rule.counts(series) else 0
             if merged is None:
                 merged = delta

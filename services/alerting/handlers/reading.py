@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from atalaia.errors import Invalid
+from atalaia.events.decoding import decoded
 from atalaia.events.metrics import Measurements, check_series, check_subject
-from services.alerting.handlers.decoding import decoded
 
 AHEAD_AT_MOST = timedelta(seconds=10)
 

@@ -14,9 +14,10 @@ from atalaia.broker import EnduringClient
 from atalaia.broker.pull import Reader, Stored
 from atalaia.clock import Clock
 from atalaia.errors import Transient
-from atalaia.events.metrics import MetricsBatch
+from atalaia.events.metrics import Measurements
 from atalaia.events.streams import METRICS_STREAM
 from atalaia.resilience.backoff import delay_s
+from atalaia.stats import Histogram
 from services.api.adapters.histories import StreamHistories, whole_subject
 from services.api.domain.newest import Newest, Subject
 from services.api.domain.openmetrics import Accumulated
@@ -141,25 +142,25 @@ class Feed:
             elif batch is not None and batch.histograms:
                 self._accumulate(stored.subject, batch)
 
-    def _tell(self, stored: Stored, batch: MetricsBatch) -> None:
+    def _tell(self, stored: Stored, batch: Measurements) -> None:
         subject = self._newest.get(stored.subject)
         if subject is not None:
             subject.sequence = stored.sequence
         self._tails.hear(stored.subject, batch, stored.sequence)
         self._changed.add(stored.subject)
 
-    def _accumulate(self, subject: str, batch: MetricsBatch) -> None:
+    def _accumulate(self, subject: str, batch: Measurements) -> None:
         sums = self._sums.setdefault(subject, {})
         for series, delta in batch.histograms.items():
             known = sums.get(series)
             if known is None:
                 known = sums[series] = Accumulated(_began(batch))
-            known.histogram.merge(delta.histogram())
+            known.histogram.merge(Histogram.from_dense(delta))
 
 
 def _age_s(stored: Stored, now: datetime) -> float:
     return max(0.0, (now - stored.stored_at).total_seconds())
 
 
-def _began(batch: MetricsBatch) -> datetime:
+def _began(batch: Measurements) -> datetime:
     return (batch.at - timedelta(seconds=batch.interval_s)).astimezone(UTC)

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from atalaia.events.metrics import HistogramDelta, MetricsBatch
+from atalaia.events.metrics import Measurements
 from atalaia.events.order import Order, Verdict
+from atalaia.stats import Dense
 
 Kind = Literal["gauge", "counter", "histogram"]
 NOTHING = math.nan
@@ -22,7 +23,7 @@ class Interval:
     """The events of one interval. `spread` is what they come to as a point, once somebody asked."""
 
     at_s: float
-    delta: HistogramDelta
+    delta: Dense
     spread: tuple[float | int | None, ...] | None = None
 
 
@@ -41,7 +42,7 @@ class SubjectHistory:
         self.sequences = array("Q")  # of the rows' messages in their stream
         self.sequence = 0
 
-    def add(self, batch: MetricsBatch, sequence: int) -> None:
+    def add(self, batch: Measurements, sequence: int) -> None:
         """Append a message unless it is late; the oldest go once there are too many.
 
         A last message counts for its histograms: what happened until the source left.
@@ -100,7 +101,7 @@ class SubjectHistory:
         deltas = sum(len(known) for known in self.histograms.values())
         return columns * (8 * len(self.at_s) + 200) + deltas * HISTOGRAM_BYTES
 
-    def _append(self, batch: MetricsBatch, at_s: float) -> None:
+    def _append(self, batch: Measurements, at_s: float) -> None:
         rows = len(self.at_s)
         self.at_s.append(at_s)
         self.interval_s.append(batch.interval_s)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from atalaia.errors import Invalid
-from atalaia.events.metrics import MetricsBatch, check_series, check_subject, read_batch
+from atalaia.events.decoding import decoded
+from atalaia.events.metrics import Measurements, check_series, check_subject
 from atalaia.events.order import Order, Verdict
 
 AHEAD_MOST = timedelta(seconds=10)
@@ -44,14 +45,14 @@ class Subject:
         """Return (kind, group, source)."""
         return self.kind, self.group, self.source
 
-    def batch(self) -> MetricsBatch:
+    def batch(self) -> Measurements:
         """Return the message. Parsed each time: most are never asked for, and bytes take the least room."""
-        return read_batch(self.body)
+        return decoded(self.body)
 
 
-def read_valid(body: bytes, subject: str, stored_at: datetime) -> MetricsBatch:
+def read_valid(body: bytes, subject: str, stored_at: datetime) -> Measurements:
     """Return the batch of a message that alerting would accept; raises `Invalid` otherwise."""
-    batch = read_batch(body)
+    batch = decoded(body)
     check_subject(batch, subject)
     _check_rest(batch, stored_at)
     return batch
@@ -74,14 +75,14 @@ class Newest:
 
     def take(
         self, subject: str, body: bytes, stored_at: datetime, *, age_s: float = 0.0
-    ) -> MetricsBatch | None:
+    ) -> Measurements | None:
         """Take a message in; return it when it is its subject's newest from now on.
 
         `age_s` is how long ago the broker took it; more than 0 when catching up.
         """
         known = self._subjects.get(subject)
         try:
-            batch = read_batch(body)
+            batch = decoded(body)
             renamed = known is None or (batch.kind, batch.group, batch.source) != known.names
             if renamed:  # what is spelt as it was before belongs to the subject as it did before
                 check_subject(batch, subject)
@@ -131,7 +132,7 @@ class Newest:
             if kind is None or subject.kind == kind:
                 yield subject
 
-    def _replace(self, known: Subject | None, name: str, batch: MetricsBatch, order: Order) -> Subject:
+    def _replace(self, known: Subject | None, name: str, batch: Measurements, order: Order) -> Subject:
         if known is not None:
             self._drop(known)
         subject = Subject(name, batch.kind, batch.group, batch.source, order)
@@ -148,7 +149,7 @@ class Newest:
                 del index[key]
 
 
-def _check_rest(batch: MetricsBatch, stored_at: datetime) -> None:
+def _check_rest(batch: Measurements, stored_at: datetime) -> None:
     check_series(batch)
     if batch.at > stored_at + AHEAD_MOST:
         raise Invalid(f"measured {batch.at - stored_at} after it was stored", field="at")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from atalaia.events.metrics import MetricsBatch
+from atalaia.events.metrics import Measurements
 from atalaia.events.series import parse
 from atalaia.stats import Histogram
 from services.api.domain.units import unit_of
@@ -39,7 +39,7 @@ class _Family:
 
 
 def render(
-    batches: Iterable[MetricsBatch], accumulated: Iterable[tuple[MetricsBatch, str, Accumulated]]
+    batches: Iterable[Measurements], accumulated: Iterable[tuple[Measurements, str, Accumulated]]
 ) -> str:
     """Return the exposition of gauges and counters of `batches`, and of (whose, series, sums) histograms."""
     families: dict[str, _Family] = {}
@@ -85,7 +85,7 @@ def _family(families: dict[str, _Family], metric: str, type: Type) -> tuple[str,
 
 
 def _add_value(
-    families: dict[str, _Family], batch: MetricsBatch, series: str, value: float, type: Type
+    families: dict[str, _Family], batch: Measurements, series: str, value: float, type: Type
 ) -> None:
     metric, own = parse(series)
     name, family = _family(families, metric, type)
@@ -98,7 +98,7 @@ def _add_value(
         family.lines.append(f"{name}_created{{{labels}}} {_number(batch.start.timestamp())}")
 
 
-def _add_histogram(families: dict[str, _Family], batch: MetricsBatch, series: str, sums: Accumulated) -> None:
+def _add_histogram(families: dict[str, _Family], batch: Measurements, series: str, sums: Accumulated) -> None:
     metric, own = parse(series)
     name, family = _family(families, metric, "histogram")
     if family is None:
@@ -126,7 +126,7 @@ def cumulative(histogram: Histogram, *, seconds: bool) -> Iterator[tuple[float, 
         yield bound, total
 
 
-def _labels(batch: MetricsBatch, own: tuple[tuple[str, str], ...]) -> str:
+def _labels(batch: Measurements, own: tuple[tuple[str, str], ...]) -> str:
     labels = {"source": batch.source, "kind": batch.kind, "group": batch.group, **label_names(own)}
     return ",".join(f'{key}="{escaped(value)}"' for key, value in labels.items())
 

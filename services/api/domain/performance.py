@@ -120,7 +120,7 @@ def _add(
     total = sums.setdefault(key, _Sum())
     failed = labels.get(STATUS, "").startswith("5")
     for interval in history.intervals(series, since_s, len(history.at_s)):
-        total.durations.merge(interval.delta.histogram())
+        total.durations.merge(Histogram.from_dense(interval.delta))
         total.errors += interval.delta.count if failed else 0
 
 

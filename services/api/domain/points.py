@@ -8,9 +8,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 
-from atalaia.events.metrics import HistogramDelta
 from atalaia.events.series import parse
-from atalaia.stats.histogram import middle_of
+from atalaia.stats.histogram import Dense, middle_of
 from services.api.domain.history import Interval, Kind, SubjectHistory
 
 Point = tuple[float | int | None, ...]
@@ -64,16 +63,16 @@ def series_of(
 
 def moments_of(
     history: SubjectHistory, metric: str, *, since_s: float, limit: int, labels: Labels = ()
-) -> list[tuple[float, list[HistogramDelta]]]:
+) -> list[tuple[float, list[Dense]]]:
     """Return (epoch_s, events of each matching series) of a histogram's newest moments, oldest first."""
-    moments: dict[float, list[HistogramDelta]] = {}
+    moments: dict[float, list[Dense]] = {}
     for series, _ in _chosen(history.histograms, metric, labels):
         for one in history.intervals(series, since_s, limit):
             moments.setdefault(one.at_s, []).append(one.delta)
     return sorted(moments.items(), key=lambda moment: moment[0])[-limit:]
 
 
-def bucketed(at_s: float, deltas: Iterable[HistogramDelta]) -> Buckets:
+def bucketed(at_s: float, deltas: Iterable[Dense]) -> Buckets:
     """Return the sum as (epoch_s, zero_count, offset, counts), in buckets of `BUCKET_SCALE`."""
     zero_count = 0
     counts: dict[int, int] = {}
@@ -143,7 +142,7 @@ def _spread(interval: Interval) -> Point:
     return interval.spread
 
 
-def _quantile(delta: HistogramDelta, seen: list[int], q: float) -> float | None:
+def _quantile(delta: Dense, seen: list[int], q: float) -> float | None:
     """Return what `Histogram.quantile` does, from the form that travels; `seen` counts up to each bucket."""
     rank = max(1, math.ceil(q * delta.count))
     position = bisect_left(seen, rank)

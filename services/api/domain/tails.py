@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atalaia.events.metrics import MetricsBatch
+from atalaia.events.metrics import Measurements
 from services.api.domain.history import SubjectHistory
 from services.api.domain.newest import Subject
 
@@ -17,7 +17,7 @@ class Tails:
         self._followed: dict[str, SubjectHistory] = {}
         self._asked_s: dict[str, float] = {}
 
-    def hear(self, subject: str, batch: MetricsBatch, sequence: int) -> None:
+    def hear(self, subject: str, batch: Measurements, sequence: int) -> None:
         """Take a subject's newest message."""
         tail = self._followed.get(subject)
         if tail is not None and sequence > tail.sequence:

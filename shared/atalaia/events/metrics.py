@@ -20,7 +20,7 @@ from atalaia.errors import Invalid
 from atalaia.events import series as _series
 from atalaia.events.instants import iso
 from atalaia.events.subjects import METRICS_PREFIX, token
-from atalaia.stats.histogram import MAX_OCTAVES, MIN_SCALE, Histogram
+from atalaia.stats.histogram import MAX_OCTAVES, MIN_SCALE, Dense, Histogram
 
 NonNegative = Annotated[int, Field(ge=0)]
 
@@ -41,24 +41,8 @@ class HistogramDelta(BaseModel):
 
     @model_validator(mode="after")
     def _adds_up(self) -> HistogramDelta:
-        if self.count != self.zero_count + sum(self.counts):
-            raise ValueError("count is not zero_count plus the sum of counts")
-        if len(self.counts) > MAX_OCTAVES * 2**self.scale:
-            raise ValueError(f"more than {MAX_OCTAVES} octaves")
+        check_sums(self)
         return self
-
-    def histogram(self) -> Histogram:
-        """Return it in the form that merges."""
-        return Histogram.from_dense(
-            count=self.count,
-            sum=self.sum,
-            min=self.min,
-            max=self.max,
-            scale=self.scale,
-            zero_count=self.zero_count,
-            offset=self.offset,
-            counts=self.counts,
-        )
 
     @classmethod
     def of(cls, histogram: Histogram) -> HistogramDelta:
@@ -139,10 +123,18 @@ class Measurements(Protocol):
     def start(self) -> datetime | None: ...
 
     @property
-    def histograms(self) -> Mapping[str, HistogramDelta]: ...
+    def histograms(self) -> Mapping[str, Dense]: ...
 
     @property
     def final(self) -> bool: ...
+
+
+def check_sums(delta: Dense) -> None:
+    """Raise `ValueError` when the buckets do not come to the count, or are more than may travel."""
+    if delta.count != delta.zero_count + sum(delta.counts):
+        raise ValueError("count is not zero_count plus the sum of counts")
+    if len(delta.counts) > MAX_OCTAVES * 2**delta.scale:
+        raise ValueError(f"more than {MAX_OCTAVES} octaves")
 
 
 def message_id(kind: str, source: str, at: datetime) -> str:

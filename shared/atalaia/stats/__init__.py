@@ -1,5 +1,5 @@
 """Arithmetic over measurements: pure, no clock, no I/O."""
 
-from atalaia.stats.histogram import Histogram
+from atalaia.stats.histogram import Dense, Histogram
 
-__all__ = ["Histogram"]
+__all__ = ["Dense", "Histogram"]

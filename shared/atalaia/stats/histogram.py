@@ -11,10 +11,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
+from typing import Protocol
 
 MIN_SCALE = 4
 MAX_OCTAVES = 50
 MOST_TABLED_SCALE = 8  # a table of bounds has 2^scale entries
+
+
+class Dense(Protocol):
+    """The form that travels: `counts[k]` belongs to bucket `offset + k`."""
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def sum(self) -> float: ...
+
+    @property
+    def min(self) -> float | None: ...
+
+    @property
+    def max(self) -> float | None: ...
+
+    @property
+    def scale(self) -> int: ...
+
+    @property
+    def zero_count(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def counts(self) -> Sequence[int]: ...
 
 
 @dataclass(slots=True)
@@ -30,27 +59,16 @@ class Histogram:
     buckets: dict[int, int] = field(default_factory=dict)
 
     @classmethod
-    def from_dense(
-        cls,
-        *,
-        count: int,
-        sum: float,
-        min: float | None,
-        max: float | None,
-        scale: int,
-        zero_count: int,
-        offset: int,
-        counts: Sequence[int],
-    ) -> Histogram:
-        """Build from the form that travels: `counts[k]` belongs to bucket `offset + k`."""
+    def from_dense(cls, dense: Dense) -> Histogram:
+        """Build from the form that travels."""
         return cls(
-            scale=scale,
-            count=count,
-            sum=sum,
-            min=math.inf if min is None else min,
-            max=-math.inf if max is None else max,
-            zero_count=zero_count,
-            buckets={offset + k: n for k, n in enumerate(counts) if n},
+            scale=dense.scale,
+            count=dense.count,
+            sum=dense.sum,
+            min=math.inf if dense.min is None else dense.min,
+            max=-math.inf if dense.max is None else dense.max,
+            zero_count=dense.zero_count,
+            buckets={index: n for index, n in enumerate(dense.counts, dense.offset) if n},
         )
 
     def record(self, value: float, times: int = 1) -> None:

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atalaia.errors import Invalid
+from atalaia.events.decoding import Plain, decoded
 from atalaia.events.metrics import Measurements, read_batch
-from services.alerting.handlers.decoding import Plain, decoded
+from atalaia.stats import Dense
 
 MICROSECOND = timedelta(microseconds=1)
 FIELDS = (
@@ -28,7 +29,17 @@ FIELDS = (
     "histograms",
     "final",
 )
-HISTOGRAM = {"count": 3, "sum": 1.5, "min": 0.1, "max": 1.0, "scale": 4, "zero_count": 1, "counts": [1, 1]}
+FIELDS_OF_A_HISTOGRAM = ("count", "sum", "min", "max", "scale", "zero_count", "offset", "counts")
+HISTOGRAM = {
+    "count": 3,
+    "sum": 1.5,
+    "min": 0.1,
+    "max": 1.0,
+    "scale": 4,
+    "zero_count": 1,
+    "offset": -30,
+    "counts": [1, 1],
+}
 PLAIN: dict[str, Any] = {
     "source": "shop-1",
     "kind": "app",
@@ -43,6 +54,7 @@ PLAIN: dict[str, Any] = {
     "seq": 7,
     "final": False,
 }
+amounts = st.one_of(st.integers(-1, 9), st.integers(2**62, 2**70))
 words = st.text(max_size=4)
 values: st.SearchStrategy[Any] = st.one_of(
     st.none(),
@@ -64,8 +76,6 @@ values: st.SearchStrategy[Any] = st.one_of(
             "2026-11-26T03:26:60Z",
             1764127565,
             "x" * 1025,
-            {"duration": HISTOGRAM | {"count": 4}},
-            {"duration": HISTOGRAM | {"scale": 99}},
             {"duration": None},
         ]
     ),
@@ -77,7 +87,8 @@ def what(read: Callable[[bytes], Measurements], body: bytes) -> dict[str, Any] |
         batch = read(body)
     except Invalid as error:
         return str(error)
-    return {field: getattr(batch, field) for field in FIELDS}
+    said = {field: getattr(batch, field) for field in FIELDS}
+    return said | {"histograms": {name: _events(delta) for name, delta in batch.histograms.items()}}
 
 
 def same(body: bytes) -> bool:
@@ -107,8 +118,39 @@ def test_whatever_is_wrong_with_a_message_both_say_the_same(wrong: dict[str, Any
     assert same(json.dumps(written).encode())
 
 
+@given(
+    st.dictionaries(st.sampled_from([*HISTOGRAM, "unknown"]), values, max_size=3),
+    st.sets(st.sampled_from([*HISTOGRAM])),
+)
+def test_whatever_is_wrong_with_a_histogram_both_say_the_same(
+    wrong: dict[str, Any], without: set[str]
+) -> None:
+    written = {name: value for name, value in HISTOGRAM.items() if name not in without} | wrong
+    assert same(json.dumps(PLAIN | {"histograms": {"duration": written, "other": HISTOGRAM}}).encode())
+
+
+@given(
+    st.lists(amounts, max_size=3),
+    amounts,
+    st.sampled_from([0, 0, 0, 1]),
+    st.integers(3, 21),
+    st.integers(-(2**70), 2**70),
+)
+def test_both_read_the_same_counts(counts: list[int], zero: int, more: int, scale: int, offset: int) -> None:
+    written = HISTOGRAM | {"count": zero + sum(counts) + more, "zero_count": zero, "counts": counts}
+    written |= {"scale": scale, "offset": offset}
+    assert same(json.dumps(PLAIN | {"histograms": {"duration": written}}).encode())
+
+
+@pytest.mark.parametrize("octaves", [50, 51])
+def test_both_take_as_many_octaves(octaves: int) -> None:
+    counts = [1] * 16 * octaves
+    written = HISTOGRAM | {"count": 1 + len(counts), "counts": counts}
+    assert same(json.dumps(PLAIN | {"histograms": {"duration": written}}).encode())
+
+
 @settings(max_examples=500)
-@given(st.integers(0, 400), st.binary(max_size=3), st.integers(0, 3))
+@given(st.integers(0, 480), st.binary(max_size=3), st.integers(0, 3))
 def test_both_say_the_same_of_bytes_that_were_damaged(at: int, by: bytes, dropped: int) -> None:
     body = json.dumps({name: value for name, value in PLAIN.items() if name != "resource"}).encode()
     assert same(body[:at] + by + body[at + dropped :])
@@ -138,6 +180,10 @@ def test_a_group_that_is_not_named_is_the_source() -> None:
 def test_both_say_the_same_of_numbers_that_are_none(number: str) -> None:
     body = json.dumps(PLAIN | {"gauges": {"queue.size": "HERE"}}).replace('"HERE"', number)
     assert same(body.encode())
+
+
+def _events(delta: Dense) -> dict[str, Any]:
+    return {field: getattr(delta, field) for field in FIELDS_OF_A_HISTOGRAM} | {"counts": list(delta.counts)}
 
 
 def _offset(minutes: int) -> str:
