@@ -6,8 +6,9 @@ import math
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from atalaia.events.metrics import Measurements
 from atalaia.events.order import Order, Verdict
@@ -18,9 +19,11 @@ NOTHING = math.nan
 HISTOGRAM_BYTES = 900  # about, one delta
 
 
-@dataclass(slots=True)
-class Interval:
-    """The events of one interval. `spread` is what they come to as a point, once somebody asked."""
+class Interval(Struct, gc=False):
+    """The events of one interval. `spread` is what they come to as a point, once somebody asked.
+
+    There are many: a struct that the garbage collector need not look into, nor into its delta.
+    """
 
     at_s: float
     delta: Dense
