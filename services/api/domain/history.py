@@ -6,6 +6,7 @@ import math
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from itertools import chain
 from typing import Literal
 
 from msgspec import Struct
@@ -42,6 +43,8 @@ class SubjectHistory:
         self.gauges: dict[str, array[float]] = {}
         self.counters: dict[str, array[float]] = {}
         self.histograms: dict[str, dict[float, Interval]] = {}
+        self._layout: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())  # of the last row
+        self._row: list[array[float]] = []  # where its values are: a row that looks like it needs no search
         self.sequences = array("Q")  # of the rows' messages in their stream
         self.sequence = 0
 
@@ -109,16 +112,24 @@ class SubjectHistory:
         self.at_s.append(at_s)
         self.interval_s.append(batch.interval_s)
         self.start_s.append(batch.start.timestamp() if batch.start else NOTHING)
-        for columns, values in ((self.gauges, batch.gauges), (self.counters, batch.counters)):
-            for series, value in values.items():
-                column = columns.get(series)
-                if column is None:
-                    column = columns[series] = array("d")
-                if len(column) < rows:
-                    column.extend([NOTHING] * (rows - len(column)))
-                column.append(value)
+        layout = (tuple(batch.gauges), tuple(batch.counters))
+        if layout != self._layout:
+            self._layout, self._row = layout, self._columns_of(*layout, rows=rows)
+        values = chain(batch.gauges.values(), batch.counters.values())
+        for column, value in zip(self._row, values, strict=True):
+            column.append(value)
         for series, delta in batch.histograms.items():
             self.histograms.setdefault(series, {})[at_s] = Interval(at_s, delta)
+
+    def _columns_of(self, gauges: Iterable[str], counters: Iterable[str], *, rows: int) -> list[array[float]]:
+        """Return the columns of these series, filled up to `rows`."""
+        found = []
+        for columns, names in ((self.gauges, gauges), (self.counters, counters)):
+            for series in names:
+                column = columns.setdefault(series, array("d"))
+                column.extend([NOTHING] * (rows - len(column)))
+                found.append(column)
+        return found
 
     def _cut_from(self, at_s: float) -> None:
         first = bisect_left(self.at_s, at_s)
