@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -215,6 +216,29 @@ def test_a_history_tells_what_came_after_a_message() -> None:
     began = T0.timestamp()
     assert [made.after(sequence) - began for sequence in (2, 3, 4)] == [20.0, 30.0, 40.0]
     assert (made.after(5), made.until(4) - began, made.until(0)) == (float("inf"), 30.0, float("-inf"))
+
+
+@given(
+    st.lists(st.tuples(st.permutations("abcd"), st.integers(0, 4), st.integers(0, 4)), max_size=12),
+    st.integers(1, 12),
+)
+def test_rows_of_any_series_in_any_order_keep_their_values(
+    rows: list[tuple[list[str], int, int]], most: int
+) -> None:
+    batches = [
+        batch(n, gauges=dict.fromkeys(names[:some], n), counters=dict.fromkeys(names[others:], n))
+        for n, (names, some, others) in enumerate(rows)
+    ]
+    made = history(*batches, most=most)
+    kept = [int(at_s - T0.timestamp()) for at_s in made.at_s]
+    for name in "abcd":
+        for columns, sent in (
+            (made.gauges, [one.gauges for one in batches]),
+            (made.counters, [one.counters for one in batches]),
+        ):
+            column = columns.get(name, array("d"))
+            found = [(at, value) for at, value in zip(kept, column, strict=False) if value == value]
+            assert found == [(at, at) for at in kept if name in sent[at]]
 
 
 def test_a_clock_set_back_leaves_messages_in_order() -> None:
