@@ -49,6 +49,7 @@ class Requests:
         self._tell_failed = tell_failed
         self._group = group
         self._running: Running | None = None
+        self._cleared: asyncio.Event | None = None
         self._stopping = False
 
     def register(self, hub: NatsBroker) -> None:
@@ -73,6 +74,8 @@ class Requests:
         """Return `{"ok": true, "run_id"}` once it is known to run, or `{"error", "detail", "field"}`."""
         try:
             request = LoadTestRequest.model_validate_json(message.body)
+            if self._cleared is not None:  # the last run was told as finished: it is not to be in the way
+                await self._cleared.wait()
             run_id = self._begin(request)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
@@ -115,6 +118,9 @@ class Requests:
         finally:
             self._running = None
             self._fleet.give_back()
+            if self._cleared is not None:
+                self._cleared.set()
+                self._cleared = None
 
     async def _run_on(self, instances: int, plan: Plan, slos: Sequence[Slo]) -> None:
         stopping = asyncio.Event()
@@ -130,6 +136,7 @@ class Requests:
             )
             if not self._stopping:
                 await self._running.run()
+                self._cleared = asyncio.Event()
 
 
 def _refusal(error: str, detail: str, field: str = "") -> str:

@@ -186,6 +186,18 @@ def test_a_target_that_refuses_is_a_result_too(platform: Platform) -> None:
     assert (found["result"]["errors"], found["result"]["connection_errors"]) == ({"refused": 4}, 4)
 
 
+async def test_once_a_run_is_told_as_finished_the_next_is_taken(platform: Platform) -> None:
+    async with platform.nats("ATALAIA_SUBSCRIBER_URL") as client:
+        finished = await client.subscribe("atalaia.loadtests.*.finished")
+        await client.flush()
+        for _ in range(3):
+            status, answer = await asyncio.to_thread(
+                platform.request, "POST", "/loadtests", {"users": 1, "requests": 1}
+            )
+            assert status == 202, answer
+            await finished.next_msg(timeout=20)
+
+
 def test_a_run_that_is_ended_early_says_that_it_was(platform: Platform) -> None:
     _, answer = platform.request("POST", "/loadtests", {"rps": 20, "duration_s": 20})
     path = f"/loadtests/{answer['run_id']}"
