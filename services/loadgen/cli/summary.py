@@ -77,7 +77,7 @@ def _times(outcome: Outcome) -> Iterator[str]:
     if any(times.thin for times in (outcome.response, outcome.service)):
         marks.append("~ too few requests to support it")
     if outcome.response.at_least:
-        marks.append("≥ at least: its rank is among those still out")
+        marks.append("≥ at least: its rank is still out")
     if marks:
         yield "            " + ", ".join(marks)
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree as xml
 
@@ -123,6 +124,14 @@ def test_the_summary_fits_a_terminal() -> None:
     lines = summary(outcome()).splitlines()
     assert max(map(len, lines)) <= 80
     assert len(lines) <= 24
+
+
+def test_both_marks_of_percentiles_fit_a_terminal() -> None:
+    doubted = outcome()
+    object.__setattr__(doubted, "response", replace(doubted.response, thin=("p99",), at_least=("p999",)))
+    lines = summary(doubted).splitlines()
+    assert any("~ too few" in line and "≥ at least" in line for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 def test_the_summary_names_doubt_floor_and_littles_law() -> None:
