@@ -26,7 +26,11 @@ async def judge(rounds: int, labels: str) -> list[Figure]:
             sent = await prefill(servers, Sources(SOURCES, series=SERIES, labels=labels), rounds)
             connection = await asyncpg.connect(servers.postgres.url)
             rules = rules_file(folder, rules=RULES)
-            async with service("alerting", servers, ATALAIA_ALERTING_RULES=str(rules)) as process:
+            settings = {
+                "ATALAIA_ALERTING_RULES": str(rules),
+                "ATALAIA_ALERTING_HISTORY": str(max(1000, rounds)),
+            }
+            async with service("alerting", servers, **settings) as process:
                 seen: list[tuple[float, int, float]] = []
                 while not seen or seen[-1][1] < sent:
                     await asyncio.sleep(0.05)
@@ -51,10 +55,10 @@ async def judge(rounds: int, labels: str) -> list[Figure]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=1100, help="seconds of each source in the stream")
+    parser.add_argument("--rounds", type=int, default=1400, help="seconds of each source in the stream")
     arguments, _ = parser.parse_known_args()
     figures = asyncio.run(judge(arguments.rounds, ""))
-    figures += asyncio.run(judge(arguments.rounds * 3 // 5, LABELS))
+    figures += asyncio.run(judge(arguments.rounds * 2 // 5, LABELS))
     show(f"Judging {SOURCES} sources with {SERIES} series each by {RULES} rules", figures)
 
 

@@ -76,11 +76,14 @@ class Sources:
 
 
 async def prefill(servers: Servers, sources: Sources, rounds: int) -> int:
-    """Make the streams and fill them with the newest `rounds` seconds; return how many messages that were."""
+    """Make the streams and fill them with the newest `rounds` seconds; return how many messages that were.
+
+    Who reads them must keep as much history, or it shortens them (`ATALAIA_ALERTING_HISTORY`).
+    """
     sent = 0
     async with client_of(servers) as client:
         jetstream = client.jetstream(timeout=10)
-        await ensure_streams(jetstream, streams(), replicas=1)
+        await ensure_streams(jetstream, streams(history=max(1000, rounds)), replicas=1)
         acknowledged = []
         for subject, body, about in sources.rounds(rounds, datetime.now(UTC) - timedelta(seconds=rounds)):
             acknowledged.append(await jetstream.publish_async(subject, body, headers=about))
