@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat
-from pydantic_core import to_json
 
 SEVERITY_HEADER = "atalaia-severity"
 _MAY_BE_ABSENT = frozenset(("description", "runbook_url", "acknowledged_by", "resolved_by", "by", "flapping"))
@@ -71,12 +70,5 @@ class AlertTransition(BaseModel):
 
     def body(self) -> bytes:
         """Return the JSON that is published; what may be absent and is not set is left out."""
-        return body_of(dict(self))
-
-
-def body_of(fields: dict[str, object]) -> bytes:
-    """Return the JSON of a transition, given what its fields hold, in their order; they are used up."""
-    for name in _MAY_BE_ABSENT:
-        if fields[name] is None:
-            del fields[name]
-    return to_json(fields, inf_nan_mode="null")
+        absent = {name for name in _MAY_BE_ABSENT if getattr(self, name) is None}
+        return self.model_dump_json(exclude=absent).encode()
