@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
@@ -23,7 +22,8 @@ from services.alerting.domain.alert import Change
 from services.alerting.domain.judge import Judge, RuleState
 from services.alerting.domain.rules import Rules
 from services.alerting.handlers.reading import BatchReader
-from services.alerting.handlers.writing import Judged, Writing
+from services.alerting.handlers.session import Session
+from services.alerting.handlers.writing import Writing
 from services.alerting.ports import Census, DeadLetters, Lease, Letter, Position, Store
 
 _log_ = _log.get("judging")
@@ -32,7 +32,6 @@ Give = Callable[[Measurements, datetime, int], None]
 WAIT_S = 0.25
 TICK_S = 0.25
 REST_S = 0.002  # between rounds: many messages that come one by one are judged and committed together
-BURYING_AT_MOST = 50  # rounds of dead letters under way
 AT_ONCE = 50  # messages; then others have their turn
 REPLAYED_AT_LEAST_S = 30.0  # so that the order of the last messages is known, whatever the rules need
 STANDBY_S = 2.0
@@ -79,56 +78,6 @@ class Asked(NamedTuple):
 
     decide: Decide
     done: asyncio.Future[None]
-
-
-@dataclass
-class Session:
-    """What one replica holds from one failure to the next."""
-
-    judge: Judge
-    reader: BatchReader
-    fences: dict[int, int]
-    positions: dict[int, int]
-    created: datetime
-    position: Position
-    changes: list[Change] = field(default_factory=list)
-    letters: list[Letter] = field(default_factory=list)
-    burying: set[asyncio.Task[None]] = field(default_factory=set)
-    handed_s: float = 0.0
-    ticked_s: float = 0.0
-    unfair: bool = False
-
-    def judges(self, partition: int) -> bool:
-        """Return whether a partition is judged here. What is in none is whoever's who holds all."""
-        return partition in self.fences or (partition < 0 and len(self.fences) == PARTITIONS)
-
-    def share_of(self, messages: int) -> int:
-        """Return about how many of some messages, of whatever partition, are to be judged here."""
-        return -(-messages * len(self.fences) // PARTITIONS)
-
-    def taken(self) -> list[Change]:
-        """Return the changes, with what is to be said; from here on they are somebody else's."""
-        changes, self.changes = self.changes, []
-        return [change.spoken() for change in changes]
-
-    def judged(self, dead: DeadLetters, asked: Sequence[asyncio.Future[None]] = ()) -> Judged:
-        """Return what is to be written by now; what nobody can process is buried meanwhile."""
-        letters, self.letters = self.letters, []
-        buried = asyncio.create_task(dead.bury(letters)) if letters else None
-        if buried is not None:
-            self.burying.add(buried)
-            buried.add_done_callback(self._buried)
-        return Judged(self.position, self.taken(), asked, buried)
-
-    def _buried(self, task: asyncio.Task[None]) -> None:
-        self.burying.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever writes hears of it; where nobody does, it is judged again
-
-    async def room(self) -> None:
-        """Wait while much is being buried."""
-        while len(self.burying) > BURYING_AT_MOST:
-            await asyncio.wait(self.burying, return_when=asyncio.FIRST_COMPLETED)
 
 
 class Judging:
@@ -377,9 +326,11 @@ class Judging:
         partition = partition_in(stored.subject)
         if stored.sequence <= session.positions.get(partition, 0):
             return
-        if not session.judges(partition):
-            session.position = Position(session.created, stored.sequence, stored.stored_at)
-            return
+        if session.judges(partition):
+            self._judged(session, stored, partition)
+        session.position = Position(session.created, stored.sequence, stored.stored_at)
+
+    def _judged(self, session: Session, stored: Stored, partition: int) -> None:
         try:
             batch = session.reader.read(stored.subject, stored.body, stored.stored_at)
         except Invalid as error:
@@ -387,7 +338,6 @@ class Judging:
             self._instruments.add("atalaia.alerting.dead_letters")
         else:
             session.changes += session.judge.observe(batch, stored.stored_at, partition)
-        session.position = Position(session.created, stored.sequence, stored.stored_at)
 
     def _apply(self, session: Session) -> list[Asked]:
         """Do what people asked for; return the requests that a commit is to answer."""
