@@ -5,7 +5,7 @@ import sys
 from atalaia.loading import loading
 
 # nats-py has WebSockets where aiohttp is, structlog prettier tracebacks where rich is, FastStream its own
-# server where uvicorn is: a quarter of the time to start. Our webhooks load aiohttp when there are any.
+# server where uvicorn is: much of the time to start. Our webhooks load aiohttp when there are any.
 with loading(without=("aiohttp", "rich", "uvicorn")):
     from atalaia.service import run
     from services.alerting.app import serve
