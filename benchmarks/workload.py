@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import nats
 import psutil
 from nats.aio.client import Client
 
+from atalaia import broker
 from atalaia.broker import ensure_streams
 from atalaia.embedded import Child, Servers
 from atalaia.events.headers import headers
@@ -97,11 +97,11 @@ async def prefill(servers: Servers, sources: Sources, rounds: int) -> int:
 
 @asynccontextmanager
 async def client_of(servers: Servers) -> AsyncIterator[Client]:
-    client = await nats.connect(servers.nats.url)
+    client = await broker.connect(servers.nats.url, name="benchmark")
     try:
         yield client
     finally:
-        await client.close()
+        await broker.close(client)
 
 
 @asynccontextmanager

@@ -7,9 +7,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-import nats
-from nats.aio.client import Client
-
+from atalaia.broker import EnduringClient
 from tests.system.platform import Platform, Source
 
 T = TypeVar("T")
@@ -20,7 +18,8 @@ class Publisher:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._client: Client = self._run(nats.connect(platform.urls()["NATS_URL"]))
+        self._client = EnduringClient()
+        self._run(self._client.connect(platform.urls()["NATS_URL"]))
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)

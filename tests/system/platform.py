@@ -18,9 +18,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import nats
 import psutil
 from nats.aio.client import Client
+
+from atalaia.broker import EnduringClient
 
 ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
@@ -149,7 +150,8 @@ class Platform:
         async def quiet(error: Exception) -> None:
             """The tests that take the broker away know that it is away."""
 
-        client = await nats.connect(
+        client = EnduringClient()
+        await client.connect(
             self.urls()[url],
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,

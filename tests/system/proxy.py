@@ -17,6 +17,7 @@ class Proxy:
         self._generation = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self.said = bytearray()  # by the clients, all of it
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -54,7 +55,8 @@ class Proxy:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
             try:
                 await asyncio.gather(
-                    self._pump(reader, there_writer, generation), self._pump(there_reader, writer, generation)
+                    self._pump(reader, there_writer, generation, self.said),
+                    self._pump(there_reader, writer, generation, bytearray()),
                 )
             finally:
                 there_writer.close()
@@ -65,11 +67,12 @@ class Proxy:
             self._tasks.discard(task)
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, generation: int
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, generation: int, passed: bytearray
     ) -> None:
         while data := await reader.read(65536):
             await self._flowing.wait()
             if generation == self._generation:
+                passed += data
                 writer.write(data)
                 await writer.drain()
         writer.close()

@@ -6,7 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,15 +63,16 @@ async def until(true: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def listening(url: str) -> AsyncIterator[Ear]:
-    speaker = await broker.connect(url, name="speaker")
-    client = await broker.connect(url, name="ear")
-    ear = Ear(speaker, client)
-    events = Events(ear.active, ear.registry, Stored(), SystemClock(), ear.told.append)
-    await events.listen(client)
-    await client.flush()
-    yield ear
-    await broker.close(client)
-    await broker.close(speaker)
+    async with AsyncExitStack() as stack:
+        speaker = await broker.connect(url, name="speaker")
+        stack.push_async_callback(broker.close, speaker)
+        client = await broker.connect(url, name="ear")
+        stack.push_async_callback(broker.close, client)
+        ear = Ear(speaker, client)
+        events = Events(ear.active, ear.registry, Stored(), SystemClock(), ear.told.append)
+        await events.listen(client)
+        await client.flush()
+        yield ear
 
 
 async def test_a_burst_with_anything_among_it_leaves_exactly_what_fires(servers: Servers) -> None:

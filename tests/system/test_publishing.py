@@ -17,6 +17,7 @@ from atalaia.events.metrics import HistogramDelta, MetricsBatch, read_batch
 from atalaia.events.streams import streams
 from atalaia.service import Instruments, Lifecycle, report
 from atalaia.stats import Histogram
+from tests.system.proxy import Proxy
 from tests.system.servers import Servers
 
 
@@ -41,6 +42,23 @@ async def test_an_answer_that_is_not_the_streams_is_no_acknowledgement(client: E
     await answer_all(client, "answered.by.others")
     with pytest.raises(Transient):
         await broker.publish(client.jetstream(), "answered.by.others", b"{}", headers={}, within_s=0.2)
+
+
+async def test_a_flush_asks_after_all_that_was_said_before_it(servers: Servers) -> None:
+    async with Proxy(servers.nats.port) as proxy:
+        client = await broker.connect(
+            servers.nats.url.replace(str(servers.nats.port), str(proxy.port)), name="test"
+        )
+        try:
+            await client.subscribe("subscribed.before")
+            await client.publish("published.before", b"")
+            await client.flush()
+        finally:
+            await broker.close(client)
+    first, before, *_ = proxy.said.split(b"PING\r\n")
+    assert b"CONNECT" in first
+    assert b"SUB subscribed.before" in before
+    assert b"PUB published.before" in before
 
 
 async def test_a_cancellation_that_meets_the_answer_is_heeded(client: EnduringClient) -> None:
