@@ -15,6 +15,7 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._generation = 0
+        self._frozen = -1  # the last generation that is
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.said = bytearray()  # by the clients, all of it
@@ -45,6 +46,11 @@ class Proxy:
         """Swallow whatever the present connections say from now on; new ones work."""
         self._generation += 1
 
+    def freeze(self) -> None:
+        """Read nothing more from the present connections, whatever they say; new ones work."""
+        self._frozen = self._generation
+        self._generation += 1
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -71,6 +77,8 @@ class Proxy:
     ) -> None:
         while data := await reader.read(65536):
             await self._flowing.wait()
+            if generation <= self._frozen:
+                await asyncio.Future()
             if generation == self._generation:
                 passed += data
                 writer.write(data)

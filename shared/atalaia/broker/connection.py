@@ -9,20 +9,22 @@ from contextlib import ExitStack
 from typing import Any
 
 import nats.errors
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.aio.transport import TcpTransport
 
 from atalaia import log as _log
 from atalaia.broker.raw import Raw, header_lines
 from atalaia.broker.wire import WireParser
 from atalaia.errors import Transient
-from atalaia.resilience.ending import bounded
+from atalaia.resilience.ending import bounded, ended, heeding_cancellation
 
 _log_ = _log.get("broker")
 # a connection that nobody closed, but through which nothing comes any more, is given up after 6 s
 PING_EVERY_S = 2
 PINGS_UNANSWERED = 2
+CLOSES_WITHIN_S = 0.5
 Hear = Callable[[Raw], None]
 
 
@@ -40,12 +42,8 @@ class EnduringClient(Client):
 
     async def request(self, *arguments: Any, **named: Any) -> Msg:
         """As nats-py's, everything of a stream's included; cancelled, it never returns an answer."""
-        task = asyncio.current_task()
-        before = task.cancelling() if task is not None else 0
-        answer = await super().request(*arguments, **named)
-        if task is not None and task.cancelling() > before:
-            raise asyncio.CancelledError  # on 3.11 `wait_for`, in there, forgot it beside the answer
-        return answer
+        with heeding_cancellation():
+            return await super().request(*arguments, **named)
 
     async def hear(self, subject: str, hear: Hear) -> Subscription:
         """Subscribe with a plain function: it is called, in order, as each message is read.
@@ -113,6 +111,21 @@ class EnduringClient(Client):
             await super()._process_err(err_msg)  # says so, and stays connected
         else:
             await self._process_op_err(nats.errors.Error(f"nats: {err_msg}"))
+
+    async def _flush_pending(self, force_flush: bool = False) -> Any:
+        if not force_flush:
+            return await super()._flush_pending()
+        with heeding_cancellation():  # a broker that hangs takes nothing: this may last
+            return await super()._flush_pending(force_flush=True)
+
+    async def _process_op_err(self, e: Exception) -> None:
+        if not (self.is_closed or self.is_reconnecting):
+            drop(self)  # nats-py waits, before it connects again, until the broker has taken all it was sent
+        await super()._process_op_err(e)
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        with heeding_cancellation():  # a refusal that arrives beside one would be all that is known
+            await super()._connect_to_server(s)
 
     async def _select_next_server(self) -> None:
         if self._transport is not None:
@@ -185,22 +198,29 @@ async def flush(client: Client, *, within_s: float) -> None:
 
 
 async def close(client: Client, *, within_s: float = 2.0) -> None:
-    """Flush what can be flushed, then close; a broker that is away does not hold anyone up."""
-
-    async def flush_and_close() -> None:
-        if client.is_connected:
-            await flush(client, within_s=within_s)
-        await client.close()
-
+    """Flush what can be flushed, then close; a broker that is away or hangs does not hold anyone up."""
     try:
-        if await bounded(flush_and_close(), within_s=within_s):
-            return
-    except (Transient, nats.errors.Error, TimeoutError, OSError):
+        await flush(client, within_s=within_s)
+    except Transient:
+        _log_.info("closed_without_broker")
+        drop(client)
+    # closing would wait for what nobody takes to be taken
+    client._pending, client._pending_data_size = [], 0
+    if client._reconnection_task is not None:  # or it might connect once more, after the end
+        await ended({client._reconnection_task}, within_s=CLOSES_WITHIN_S)
+    try:
+        await bounded(client.close(), within_s=CLOSES_WITHIN_S)
+    except (nats.errors.Error, TimeoutError, OSError):
         pass
     except RuntimeError as error:  # what uvloop says where a connection is gone that was to be written to
         if "closed" not in str(error):
             raise
-    _log_.info("closed_without_broker")
+
+
+def drop(client: Client) -> None:
+    """Let go of a connection at once, with what its server has not taken yet."""
+    if isinstance(client._transport, TcpTransport) and client._transport._io_writer is not None:
+        client._transport._io_writer.transport.abort()
 
 
 def describe(url: str) -> str:

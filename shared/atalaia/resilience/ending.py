@@ -9,11 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 AGAIN_S = 0.2  # between two cancellations: time for a task to put away what it has in its hands
 LEFT_AFTER_S = 0.5
+
+
+@contextmanager
+def heeding_cancellation() -> Iterator[None]:
+    """Raise at the end of the block, whatever it came to, a cancellation that was forgotten in there."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        yield
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 async def ended(tasks: Collection[asyncio.Task[Any]], *, within_s: float) -> bool:

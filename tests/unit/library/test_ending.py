@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from atalaia.resilience.ending import bounded, ended
+from atalaia.resilience.ending import bounded, ended, heeding_cancellation
 
 
 async def deaf() -> None:
@@ -108,3 +108,41 @@ async def test_whoever_is_cancelled_while_waiting_cancels_the_work() -> None:
     async with asyncio.timeout(2):
         await seen.wait()
     assert (await asyncio.gather(waiting, return_exceptions=True))[0].__class__ is asyncio.CancelledError
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_a_cancellation_that_is_forgotten_in_a_block_is_raised_at_its_end(refused: bool) -> None:
+    async def forgetful() -> None:
+        with heeding_cancellation():
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                if refused:
+                    raise ConnectionRefusedError from None
+
+    task = asyncio.create_task(forgetful())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+
+
+async def test_a_cancellation_from_before_a_block_is_not_its_business() -> None:
+    async def putting_away() -> str:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            with heeding_cancellation():
+                await asyncio.sleep(0)
+        return "put away"
+
+    task = asyncio.create_task(putting_away())
+    await asyncio.sleep(0)
+    task.cancel()
+    assert await task == "put away"
+
+
+async def test_a_block_in_a_timeout_of_its_own_may_end_late() -> None:
+    with heeding_cancellation(), pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await asyncio.sleep(3600)
