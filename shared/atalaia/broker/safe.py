@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from types import TracebackType
 from typing import Any
@@ -14,7 +13,9 @@ from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
 from atalaia import log as _log
-from atalaia.broker.connection import PING_EVERY_S, PINGS_UNANSWERED, EnduringClient
+from atalaia.broker.connection import PING_EVERY_S, PINGS_UNANSWERED, EnduringClient, close, flush
+from atalaia.errors import Transient
+from atalaia.resilience.ending import bounded
 
 _log_ = _log.get("broker")
 
@@ -57,15 +58,16 @@ class SafeNatsBroker(NatsBroker):
         exc_val: BaseException | None = None,
         exc_tb: TracebackType | None = None,
     ) -> None:
+        connection = self._connection
         try:
-            async with asyncio.timeout(5):
-                await super().stop(exc_type, exc_val, exc_tb)
-        except (nats.errors.Error, TimeoutError):
-            _log_.info("closed_without_broker")
-            if self._connection is not None:
-                with contextlib.suppress(nats.errors.Error, TimeoutError):
-                    async with asyncio.timeout(2):
-                        await self._connection.close()
+            if connection is not None:
+                await flush(connection, within_s=1)  # or draining would wait for long, whatever it is told
+            if await bounded(super().stop(exc_type, exc_val, exc_tb), within_s=5):
+                return
+        except (Transient, nats.errors.Error, TimeoutError):
+            pass
+        if connection is not None:
+            await close(connection, within_s=0)
 
 
 def faststream_broker(url: str, *, name: str) -> SafeNatsBroker:
