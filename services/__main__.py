@@ -15,11 +15,12 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Annotated
 
 from nats.aio.msg import Msg
 from pydantic import Field
 
-from atalaia import broker, log
+from atalaia import broker, log, urls
 from atalaia.database import migrate
 from atalaia.embedded import (
     Child,
@@ -38,7 +39,7 @@ from atalaia.events.services import ServiceAnnouncement
 from atalaia.events.subjects import SERVICES_PREFIX
 from atalaia.resilience.retry import until_done
 from atalaia.service.run import PLATFORM_VARIABLES
-from atalaia.settings import Settings, unknown_variables
+from atalaia.settings import Settings, server_url, unknown_variables
 from services.alerting.settings import AlertingSettings
 from services.api.settings import ApiSettings
 from services.collector.settings import CollectorSettings
@@ -58,9 +59,11 @@ class PlatformSettings(Settings):
     nats_port: int = Field(4222, ge=1, le=65535)
     postgres_port: int = Field(5432, ge=1, le=65535)
     redis_port: int = Field(6379, ge=1, le=65535)
-    nats_url: str = Field("", validation_alias="NATS_URL")
-    database_url: str = Field("", validation_alias="DATABASE_URL")
-    redis_url: str = Field("", validation_alias="REDIS_URL")
+    nats_url: Annotated[str, server_url(urls.brokers, or_empty=True)] = Field("", validation_alias="NATS_URL")
+    database_url: Annotated[str, server_url(urls.postgres, or_empty=True)] = Field(
+        "", validation_alias="DATABASE_URL"
+    )
+    redis_url: Annotated[str, server_url(urls.redis, or_empty=True)] = Field("", validation_alias="REDIS_URL")
 
 
 class Platform:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, SecretStr
 
+from atalaia import urls
 from atalaia.database import DatabaseSettings
 from atalaia.errors import Misconfigured
 from atalaia.events.streams import GIB
+from atalaia.settings import server_url
 from services.alerting.domain.channels_file import Notifications, Surroundings, load_notifications
 from services.alerting.domain.rules import Rules
 from services.alerting.domain.rules_file import load_rules
@@ -26,7 +29,7 @@ class AlertingSettings(DatabaseSettings):
     notify_urls: SecretStr = Field(
         SecretStr(""), description="comma-separated URLs that are told of every alert"
     )
-    public_url: str = Field(
+    public_url: Annotated[str, server_url(urls.web)] = Field(
         "http://127.0.0.1:8000", description="where people find the gateway; for links in messages"
     )
     alerting_metrics_max_bytes: int = Field(

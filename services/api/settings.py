@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
+from atalaia import urls
 from atalaia.database import DatabaseSettings
+from atalaia.settings import server_url
 
 MIB = 2**20
+_Web = Annotated[str, server_url(urls.web, or_empty=True)]
 BUILT_BESIDE = Path(__file__).parents[2] / "page" / "dist"
 
 
@@ -17,17 +21,19 @@ class ApiSettings(DatabaseSettings):
     # short: who asked waits with it
     database_acquire_timeout_s: float = Field(3.0, gt=0, le=60, description="longest wait for a connection")
     database_statement_timeout_s: float = Field(3.0, gt=0, le=60, description="longest statement")
-    redis_url: str = Field("", validation_alias="REDIS_URL", description="the cache; empty: none")
-    prometheus_url: str = Field(
+    redis_url: Annotated[str, server_url(urls.redis, or_empty=True)] = Field(
+        "", validation_alias="REDIS_URL", description="the cache; empty: none"
+    )
+    prometheus_url: _Web = Field(
         "",
         validation_alias="PROMETHEUS_URL",
         description="a link, watched; asked for ranges longer than the stream keeps",
     )
-    grafana_url: str = Field("", validation_alias="GRAFANA_URL", description="a link, watched")
-    api_prometheus_address: str = Field(
+    grafana_url: _Web = Field("", validation_alias="GRAFANA_URL", description="a link, watched")
+    api_prometheus_address: _Web = Field(
         "", description="where the gateway itself asks Prometheus, if not at PROMETHEUS_URL"
     )
-    api_grafana_address: str = Field(
+    api_grafana_address: _Web = Field(
         "", description="where the gateway itself asks Grafana, if not at GRAFANA_URL"
     )
     http_port: int = Field(8000, ge=1, le=65535, description="the gateway's port")

@@ -5,17 +5,33 @@ from __future__ import annotations
 import difflib
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from atalaia import urls
 from atalaia.errors import Misconfigured
 
 PREFIX = "ATALAIA_"
+
+
+def server_url(check: Callable[[str], object], *, or_empty: bool = False) -> AfterValidator:
+    """Return what a field is annotated with that holds a URL; `check` is one of `atalaia.urls`."""
+
+    def checked(url: str) -> str:
+        if url or not or_empty:
+            try:
+                check(url)
+            except ValueError as error:
+                raise PydanticCustomError("url", "{why}", {"why": str(error)}) from None
+        return url
+
+    return AfterValidator(checked)
 
 
 class Settings(BaseSettings):
@@ -25,7 +41,9 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=False
     )
 
-    nats_url: str = Field("nats://127.0.0.1:4222", validation_alias="NATS_URL", description="the broker")
+    nats_url: Annotated[str, server_url(urls.brokers)] = Field(
+        "nats://127.0.0.1:4222", validation_alias="NATS_URL", description="the broker"
+    )
     log_format: str = Field("auto", pattern="^(auto|json|text)$", description="auto, json or text")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug to error")
     instance: str = Field(
@@ -101,5 +119,7 @@ def _explained(cls: type[Settings], error: ValidationError) -> str:
             continue
         name, field = by_location[location]
         meaning = f" ({field.description})" if field.description else ""
-        lines.append(f"{_variable(name, field)} is {problem['input']!r}: {problem['msg']}{meaning}")
+        given = problem["input"]
+        shown = urls.without_password(given) if isinstance(given, str) else given
+        lines.append(f"{_variable(name, field)} is {shown!r}: {problem['msg']}{meaning}")
     return "\n".join(lines)

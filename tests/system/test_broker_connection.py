@@ -183,3 +183,14 @@ async def test_an_attempt_to_reconnect_is_ended_though_a_refusal_arrives_beside_
             await asyncio.wait({await attempt})
     finally:
         await broker.close(client)
+
+
+@pytest.mark.parametrize("framework", [False, True])
+async def test_of_several_nodes_one_that_is_there_is_enough(server: NatsServer, framework: bool) -> None:
+    nodes = f"nats://127.0.0.1:{free_port()},{server.url}"
+    hub = faststream_broker(nodes, name="test")
+    client = await (hub.connect() if framework else broker.connect(nodes, name="test"))
+    try:
+        await broker.flush(client, within_s=5)
+    finally:
+        await (hub.stop() if framework else broker.close(client))

@@ -54,6 +54,9 @@ def test_a_wrong_value_is_named_with_what_is_allowed(tmp_path: Path) -> None:
     said = refused(Platform(tmp_path, ATALAIA_COLLECTOR_INTERVAL_S="0"))
     assert "ATALAIA_COLLECTOR_INTERVAL_S is '0'" in said
     assert "greater than or equal to 0.1" in said
+    said = refused(Platform(tmp_path, REDIS_URL="http://ana:secret@elsewhere"))
+    assert "REDIS_URL is 'http://elsewhere'" in said
+    assert "redis://" in said
 
 
 def test_wrong_rules_stop_the_start_with_file_line_and_field(tmp_path: Path) -> None:

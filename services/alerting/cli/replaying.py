@@ -14,12 +14,12 @@ from pathlib import Path
 import nats.errors
 
 from atalaia import broker, log
-from atalaia.broker.connection import describe
 from atalaia.broker.pull import Stored
 from atalaia.clock import SystemClock
 from atalaia.errors import Invalid, Transient
 from atalaia.events.subjects import partition_in
 from atalaia.settings import data_dir_of
+from atalaia.urls import without_password
 from services.alerting.adapters.stream import MetricsStream
 from services.alerting.cli.files import stock_rules, text_of
 from services.alerting.cli.reports import Progress, as_json, as_text
@@ -99,7 +99,7 @@ async def _connected(url: str) -> AsyncIterator[broker.EnduringClient]:
             client = await broker.connect(url, name="rules-replay")
     except (TimeoutError, nats.errors.Error, OSError, ValueError) as error:
         said = f": {error}" if str(error) else ""
-        raise Transient(f"no broker at {describe(url)} (NATS_URL){said}") from error
+        raise Transient(f"no broker at {without_password(url)} (NATS_URL){said}") from error
     try:
         yield client
     finally:

@@ -5,13 +5,25 @@ from __future__ import annotations
 import os
 import shlex
 
+from atalaia.errors import Misconfigured
+from atalaia.urls import brokers, without_password
+
 
 def nats_url(given: str | None) -> str:
-    """Return where to publish: as told, NATS_URL, or the broker of the platform here; "" for nowhere."""
+    """Return where to publish: as told, NATS_URL, or the broker of the platform here; "" for nowhere.
+
+    Raises:
+        Misconfigured: what was told is no broker's URL.
+    """
     if given == "off":
         return ""
-    if given or os.environ.get("NATS_URL"):
-        return given or os.environ["NATS_URL"]
+    if url := given or os.environ.get("NATS_URL"):
+        try:
+            brokers(url)
+        except ValueError as error:
+            where = "--nats" if given else "NATS_URL"
+            raise Misconfigured(f"{where} is {without_password(url)!r}: {error}") from None
+        return url
     from atalaia.settings import data_dir_of  # slow to import, and rarely needed
 
     try:

@@ -18,6 +18,7 @@ from atalaia.events.headers import headers
 from atalaia.events.instants import iso
 from atalaia.events.loadtests import body_of
 from atalaia.events.subjects import loadtest_subject
+from atalaia.urls import without_password
 from services.loadgen.domain.plan import Plan
 from services.loadgen.domain.totals import Row
 from services.loadgen.domain.window import Window
@@ -101,7 +102,7 @@ class Publisher:
         try:
             done, _ = await asyncio.wait({connecting}, timeout=CONNECT_WITHIN_S)
             if not done:
-                self._tell(f"no broker at {broker.describe(url)}: this run is not published")
+                self._tell(f"no broker at {without_password(url)}: this run is not published")
             await connecting
             await self.run(client)
         finally:

@@ -1,6 +1,6 @@
 """The broker: one hardened way to connect, and the streams as they should be."""
 
-from atalaia.broker.connection import EnduringClient, close, connect, describe, flush
+from atalaia.broker.connection import EnduringClient, close, connect, flush
 from atalaia.broker.pipeline import Outgoing, Pipeline
 from atalaia.broker.publish import publish
 from atalaia.broker.topology import ensure_streams
@@ -11,7 +11,6 @@ __all__ = [
     "Pipeline",
     "close",
     "connect",
-    "describe",
     "ensure_streams",
     "flush",
     "publish",

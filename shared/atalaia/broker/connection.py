@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any
@@ -19,6 +18,7 @@ from atalaia.broker.raw import Raw, header_lines
 from atalaia.broker.wire import WireParser
 from atalaia.errors import Transient
 from atalaia.resilience.ending import bounded, ended, heeding_cancellation
+from atalaia.urls import brokers, without_password
 
 _log_ = _log.get("broker")
 # a connection that nobody closed, but through which nothing comes any more, is given up after 6 s
@@ -148,9 +148,13 @@ async def connect(
     `on_reconnect` runs after each return of the connection. What is published
     meanwhile waits in a buffer of `pending_bytes`, beyond which nats-py raises
     `OutboundBufferLimitError`. `client` is one that was handed out before it is connected.
+    `url` may name several nodes, with commas in between.
+
+    Raises:
+        ValueError: it is no such URL.
     """
     client = client or EnduringClient()
-    quiet = _Once(client, describe(url))
+    quiet = _Once(client, without_password(url))
 
     async def back() -> None:
         quiet.back()
@@ -159,7 +163,7 @@ async def connect(
 
     try:
         await client.connect(
-            url,
+            brokers(url),
             name=name,
             max_reconnect_attempts=-1,
             reconnect_time_wait=retry_every_s,  # type: ignore[arg-type]  # seconds; fractions work
@@ -193,12 +197,16 @@ async def flush(client: Client, *, within_s: float) -> None:
     try:
         async with asyncio.timeout(within_s):
             await asyncio.shield(answer)
-    except (nats.errors.Error, TimeoutError, OSError) as error:
+    except (nats.errors.Error, TimeoutError, OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not _says_closed(error):
+            raise
         raise Transient(f"the broker did not answer: {error!r}") from error
 
 
 async def close(client: Client, *, within_s: float = 2.0) -> None:
     """Flush what can be flushed, then close; a broker that is away or hangs does not hold anyone up."""
+    if client.is_closed:
+        return
     try:
         await flush(client, within_s=within_s)
     except Transient:
@@ -212,20 +220,20 @@ async def close(client: Client, *, within_s: float = 2.0) -> None:
         await bounded(client.close(), within_s=CLOSES_WITHIN_S)
     except (nats.errors.Error, TimeoutError, OSError):
         pass
-    except RuntimeError as error:  # what uvloop says where a connection is gone that was to be written to
-        if "closed" not in str(error):
+    except RuntimeError as error:
+        if not _says_closed(error):
             raise
+
+
+def _says_closed(error: RuntimeError) -> bool:
+    """Return whether it is what uvloop raises where a connection is gone that was to be written to."""
+    return "closed" in str(error)
 
 
 def drop(client: Client) -> None:
     """Let go of a connection at once, with what its server has not taken yet."""
     if isinstance(client._transport, TcpTransport) and client._transport._io_writer is not None:
         client._transport._io_writer.transport.abort()
-
-
-def describe(url: str) -> str:
-    """Return a server's address without its password, for people to read."""
-    return re.sub(r"//[^@/]*@", "//", url)
 
 
 class _Once:

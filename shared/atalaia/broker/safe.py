@@ -16,6 +16,7 @@ from atalaia import log as _log
 from atalaia.broker.connection import PING_EVERY_S, PINGS_UNANSWERED, EnduringClient, close, flush
 from atalaia.errors import Transient
 from atalaia.resilience.ending import bounded
+from atalaia.urls import brokers
 
 _log_ = _log.get("broker")
 
@@ -74,7 +75,7 @@ def faststream_broker(url: str, *, name: str) -> SafeNatsBroker:
     """Return a broker, not yet connected, with the project's defaults."""
     logger = logging.getLogger("atalaia.faststream")
     return SafeNatsBroker(
-        url,
+        brokers(url),
         name=name,
         max_reconnect_attempts=-1,
         reconnect_time_wait=0.25,  # type: ignore[arg-type]  # seconds; fractions work

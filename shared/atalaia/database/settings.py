@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from atalaia import urls
 from atalaia.database.pool import Pool
-from atalaia.settings import Settings
+from atalaia.settings import Settings, server_url
 
 
 class DatabaseSettings(Settings):
     """Defaults for a service of the platform: a few connections that do much each."""
 
-    database_url: str = Field(
+    database_url: Annotated[str, server_url(urls.postgres)] = Field(
         "postgresql://atalaia@127.0.0.1:5432/atalaia", validation_alias="DATABASE_URL", description="Postgres"
     )
     database_kept: int = Field(4, ge=0, le=1000, description="connections kept open")

@@ -31,3 +31,11 @@ def test_an_unknown_variable_is_told_with_the_nearest_known_name() -> None:
 def test_urls_are_read_under_their_plain_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NATS_URL", "nats://elsewhere:4222")
     assert Settings.load().nats_url == "nats://elsewhere:4222"
+
+
+def test_a_url_of_something_else_is_refused_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NATS_URL", "http://ana:secret@elsewhere:4222")
+    with pytest.raises(Misconfigured) as caught:
+        Settings.load()
+    assert "NATS_URL is 'http://elsewhere:4222': a URL here begins with nats://" in str(caught.value)
+    assert "secret" not in str(caught.value)
