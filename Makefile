@@ -21,15 +21,17 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Atalaia needs Python 3.11 or newer; this is %s. Try: make PYTHON=python3.12" % sys.version.split()[0])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing packages (the first time takes up to a few minutes)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@echo "$(CURDIR)/shared" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/atalaia-shared.pth"
 	@touch $(STAMP)
 
 $(NODE_PACKAGES): page/package.json page/package-lock.json | $(STAMP)
-	@$(WITH_NODE) node $$node/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --loglevel=error --no-progress
+	@echo "installing the page's packages (the first time takes up to a few minutes)"
+	@$(WITH_NODE) node $$node/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --loglevel=error
 	@touch $@
 
 $(PAGE): $(PAGE_SOURCES) $(NODE_PACKAGES)
+	@echo "building the page"
 	@$(WITH_NODE) node --run build -- --logLevel warn
 	@touch $@
 
