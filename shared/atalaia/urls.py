@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 
 def brokers(url: str) -> list[str]:
@@ -14,9 +14,7 @@ def brokers(url: str) -> list[str]:
     """
     nodes = [node.strip() for node in url.split(",")]
     for node in nodes:
-        _check(node, "nats", "tls")
-        if not urlsplit(node).hostname:
-            raise ValueError("it names no host")
+        _with_host(_checked(node, "nats", "tls"))
     return nodes
 
 
@@ -26,7 +24,7 @@ def postgres(url: str) -> None:
     Raises:
         ValueError: it is none.
     """
-    _check(url, "postgresql", "postgres")
+    _checked(url, "postgresql", "postgres")
 
 
 def redis(url: str) -> None:
@@ -35,7 +33,7 @@ def redis(url: str) -> None:
     Raises:
         ValueError: it is none.
     """
-    _check(url, "redis", "rediss", "unix")
+    _checked(url, "redis", "rediss", "unix")
 
 
 def web(url: str) -> None:
@@ -44,19 +42,29 @@ def web(url: str) -> None:
     Raises:
         ValueError: it is no such URL.
     """
-    _check(url, "http", "https")
-    if not urlsplit(url).hostname:
-        raise ValueError("it names no host")
+    _with_host(_checked(url, "http", "https"))
 
 
 def without_password(url: str) -> str:
-    """Return a URL, or several, for people to read."""
-    return re.sub(r"//[^@/]*@", "//", url)
+    """Return a URL, or several, for people to read; too little of one that is wrong, rather than too much."""
+    shown = re.sub(r"//[^@/]*@", "//", url)
+    return re.sub(r"//.*@", "//", shown) if "@" in shown else shown
 
 
-def _check(url: str, *schemes: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in schemes or "://" not in url:
-        raise ValueError(f"a URL here begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
-    if "," not in parts.netloc:  # Postgres may have several hosts, each with a port
-        _ = parts.port  # is checked as it is read
+def _checked(url: str, *schemes: str) -> SplitResult:
+    if not url.startswith(begins := tuple(f"{scheme}://" for scheme in schemes)):
+        raise ValueError(f"a URL here begins with {' or '.join(begins)}")
+    try:
+        parts = urlsplit(url)
+        if "," not in parts.netloc:  # Postgres may have several hosts, each with a port
+            _ = parts.port  # is checked as it is read
+    except ValueError:  # what it says may hold a part of the password
+        raise ValueError(
+            "its host or port cannot be read; a password's / # ? [ ] are written as %2F %23 %3F %5B %5D"
+        ) from None
+    return parts
+
+
+def _with_host(parts: SplitResult) -> None:
+    if not parts.hostname:
+        raise ValueError("it names no host")

@@ -42,7 +42,7 @@ class EnduringClient(Client):
 
     async def request(self, *arguments: Any, **named: Any) -> Msg:
         """As nats-py's, everything of a stream's included; cancelled, it never returns an answer."""
-        with heeding_cancellation():
+        with heeding_cancellation():  # on 3.11 `wait_for`, in there, forgets one beside the answer
             return await super().request(*arguments, **named)
 
     async def hear(self, subject: str, hear: Hear) -> Subscription:

@@ -34,9 +34,9 @@ def test_several_nodes_are_told_apart() -> None:
         ("nats:broker", "nats:// or tls://"),
         ("nats://", "no host"),
         ("nats://a:4222,", "nats:// or tls://"),
-        ("nats://a:99999", "ort"),
-        ("nats://a:b", "ort"),
-        ("nats://[::1", "IPv6"),
+        ("nats://a:99999", "host or port"),
+        ("nats://a:b", "host or port"),
+        ("nats://[::1", "host or port"),
     ],
 )
 def test_what_is_no_brokers_is_refused_with_the_reason(url: str, why: str) -> None:
@@ -82,5 +82,17 @@ def test_a_url_of_something_else_is_refused() -> None:
 
 
 def test_passwords_are_not_shown() -> None:
-    shown = urls.without_password("nats://ana:secret@a:1,nats://ana:secret@b:2/x@y")
-    assert shown == "nats://a:1,nats://b:2/x@y"
+    shown = urls.without_password("nats://ana:secret@a:1,nats://ana:secret@b:2")
+    assert shown == "nats://a:1,nats://b:2"
+
+
+@pytest.mark.parametrize(
+    "password", ["sec/ret", "sec#ret", "sec?ret", "sec@ret", "[secret]", "sec:ret", "sec,ret"]
+)
+def test_passwords_that_are_not_written_as_they_should_are_not_shown_either(password: str) -> None:
+    url = f"postgresql://ana:{password}@host/db"
+    assert urls.without_password(url) == "postgresql://host/db"
+    try:
+        urls.postgres(url)
+    except ValueError as error:
+        assert "ret" not in str(error)
