@@ -78,6 +78,10 @@ class Server:
 
         async def close() -> None:
             if self._server is not None:
+                for listening in self._server.sockets:
+                    self._loop.remove_reader(listening)
+                for _ in range(5):  # what was just accepted would be lost, unclosed, in a closed one
+                    await asyncio.sleep(0)
                 self._server.close()
             for writer in self._open:
                 writer.transport.abort()
