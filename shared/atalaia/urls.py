@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit
 
+_RESERVED = "/ # ? [ ]"
+_ENCODED = f"a password's {_RESERVED} are written as %2F %23 %3F %5B %5D"  # which nats-py would not read back
+
 
 def brokers(url: str) -> list[str]:
     """Return the URLs of a broker's nodes: one, or several with commas in between.
@@ -14,7 +17,7 @@ def brokers(url: str) -> list[str]:
     """
     nodes = [node.strip() for node in url.split(",")]
     for node in nodes:
-        _with_host(_checked(node, "nats", "tls"))
+        _with_host(_checked(node, ("nats", "tls"), f"here a password holds none of {_RESERVED}"))
     return nodes
 
 
@@ -24,7 +27,7 @@ def postgres(url: str) -> None:
     Raises:
         ValueError: it is none.
     """
-    _checked(url, "postgresql", "postgres")
+    _checked(url, ("postgresql", "postgres"), _ENCODED)
 
 
 def redis(url: str) -> None:
@@ -33,7 +36,7 @@ def redis(url: str) -> None:
     Raises:
         ValueError: it is none.
     """
-    _checked(url, "redis", "rediss", "unix")
+    _checked(url, ("redis", "rediss", "unix"), _ENCODED)
 
 
 def web(url: str) -> None:
@@ -42,7 +45,7 @@ def web(url: str) -> None:
     Raises:
         ValueError: it is no such URL.
     """
-    _with_host(_checked(url, "http", "https"))
+    _with_host(_checked(url, ("http", "https"), _ENCODED))
 
 
 def without_password(url: str) -> str:
@@ -51,7 +54,7 @@ def without_password(url: str) -> str:
     return re.sub(r"//.*@", "//", shown) if "@" in shown else shown
 
 
-def _checked(url: str, *schemes: str) -> SplitResult:
+def _checked(url: str, schemes: tuple[str, ...], of_passwords: str) -> SplitResult:
     if not url.startswith(begins := tuple(f"{scheme}://" for scheme in schemes)):
         raise ValueError(f"a URL here begins with {' or '.join(begins)}")
     try:
@@ -59,9 +62,7 @@ def _checked(url: str, *schemes: str) -> SplitResult:
         if "," not in parts.netloc:  # Postgres may have several hosts, each with a port
             _ = parts.port  # is checked as it is read
     except ValueError:  # what it says may hold a part of the password
-        raise ValueError(
-            "its host or port cannot be read; a password's / # ? [ ] are written as %2F %23 %3F %5B %5D"
-        ) from None
+        raise ValueError(f"its host or port cannot be read; {of_passwords}") from None
     return parts
 
 

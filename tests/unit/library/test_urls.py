@@ -96,3 +96,10 @@ def test_passwords_that_are_not_written_as_they_should_are_not_shown_either(pass
         urls.postgres(url)
     except ValueError as error:
         assert "ret" not in str(error)
+
+
+def test_the_way_out_is_one_that_the_client_knows() -> None:
+    with pytest.raises(ValueError, match="holds none of"):  # nats-py takes a password as it is written
+        urls.brokers("nats://ana:sec/ret@host")
+    with pytest.raises(ValueError, match="%2F"):
+        urls.postgres("postgresql://ana:sec/ret@host")
