@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.system import accepting
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
 
 
@@ -78,11 +80,7 @@ class Server:
 
         async def close() -> None:
             if self._server is not None:
-                for listening in self._server.sockets:
-                    self._loop.remove_reader(listening)
-                for _ in range(5):  # what was just accepted would be lost, unclosed, in a closed one
-                    await asyncio.sleep(0)
-                self._server.close()
+                await accepting.close(self._server)
             for writer in self._open:
                 writer.transport.abort()
 

@@ -10,6 +10,8 @@ import struct
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from tests.system import accepting
+
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bool]]
 """Answers one request; True where the connection goes on."""
 
@@ -129,4 +131,4 @@ async def hostile_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[Hos
     try:
         yield hostile
     finally:
-        server.close()
+        await accepting.close(server)
